@@ -1,0 +1,17 @@
+"""What the controllers share. They parse, call one model method, and answer."""
+from odoo.http import request
+
+from ..tools.problem import problem
+
+
+def require_method(*methods):
+    """Refuse a method that a resource does not know.
+
+    The routes take every method, so that this answer is ours and not an HTML page.
+
+    :raises werkzeug.exceptions.MethodNotAllowed: with the methods that would do
+    """
+    method = request.httprequest.method
+    if method not in methods:
+        raise problem(405, f"{method} is not possible here; {' and '.join(methods)} are.",
+                      headers={"Allow": ", ".join(methods)})

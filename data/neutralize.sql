@@ -1,0 +1,9 @@
+-- A copied database must not report shipments to iUsed, and iUsed must not get in.
+UPDATE res_company
+   SET iused_webhook_url = NULL;
+
+DELETE FROM res_users_apikeys
+ WHERE scope = 'iused';
+
+DELETE FROM iused_shipment_update
+ WHERE state IN ('waiting', 'pending', 'retry', 'stopped');

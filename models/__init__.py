@@ -1,0 +1,16 @@
+from . import (
+    ir_http,
+    iused_offer_feed,
+    iused_shipment_update,
+    product_product,
+    product_template,
+    res_company,
+    res_config_settings,
+    res_partner,
+    res_users_apikeys,
+    sale_order,
+    sale_order_line,
+    stock_move,
+    stock_move_line,
+    stock_picking,
+)

@@ -1,0 +1,86 @@
+import base64
+import binascii
+import logging
+
+from psycopg2 import OperationalError
+from werkzeug.exceptions import HTTPException
+
+from odoo import models
+from odoo.exceptions import AccessDenied, AccessError, ConcurrencyError, UserError
+from odoo.http import request
+
+from ..tools.problem import is_problem, problem
+
+_logger = logging.getLogger(__name__)
+
+ROUTE_PREFIX = "/iused/v1"
+KEY_SCOPE = "iused"
+LONGEST_KEY = 256  # characters; Odoo's keys have 40
+
+
+class IrHttp(models.AbstractModel):
+    _inherit = "ir.http"
+
+    @classmethod
+    def _auth_method_iused(cls):
+        """Let in who holds a key of a company's iUsed user, and work for that company alone.
+
+        The key comes as `Authorization: Bearer`, as the password of `Authorization: Basic`, or as `X-API-Key`.
+
+        :raises werkzeug.exceptions.Unauthorized: without a valid key
+        """
+        key = cls._iused_request_key()
+        user_id = key and request.env["res.users.apikeys"]._check_credentials(scope=KEY_SCOPE, key=key)
+        # Nobody is logged in yet: the key decides which company this is about.
+        company_sudo = request.env["res.company"].sudo()
+        if user_id:
+            company_sudo = company_sudo.search([("iused_user_id", "=", user_id)], limit=1)
+        if not company_sudo:
+            raise problem(
+                401, "A valid key is needed: Authorization: Bearer, Authorization: Basic (as the password) or X-API-Key.",
+                headers={"WWW-Authenticate": 'Bearer realm="iUsed"'})
+        user_sudo = company_sudo.iused_user_id
+        request.update_env(user=user_id)
+        request.update_context(**user_sudo.context_get(), allowed_company_ids=company_sudo.ids)
+        request.session.can_save = False
+
+    @classmethod
+    def _iused_request_key(cls):
+        """Return the key that the request carries, or an empty string."""
+        headers = request.httprequest.headers
+        scheme, _space, credentials = headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            key = credentials.strip()
+        elif scheme.lower() == "basic":
+            try:
+                key = base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+            except (binascii.Error, UnicodeDecodeError):
+                key = ""
+        else:
+            key = headers.get("X-API-Key", "").strip()
+        return key if len(key) <= LONGEST_KEY and "\0" not in key else ""
+
+    @classmethod
+    def _handle_error(cls, exception):
+        """Answer every error below our routes as problem details, the ones raised before a controller runs included."""
+        path = request.httprequest.path
+        if path != ROUTE_PREFIX and not path.startswith(ROUTE_PREFIX + "/"):
+            return super()._handle_error(exception)
+        return cls._iused_problem(exception)
+
+    @classmethod
+    def _iused_problem(cls, exception):
+        if is_problem(exception):
+            return exception
+        match exception:
+            case HTTPException(code=int(code)) if code >= 400:
+                return problem(code, exception.description, headers={
+                    name: value for name, value in exception.get_headers() if name in ("Allow", "Retry-After")})
+            case AccessDenied() | AccessError():
+                return problem(403, "The key does not give access to this.")
+            case UserError():
+                return problem(422, str(exception))
+            case ConcurrencyError() | OperationalError():
+                return problem(503, "Too much is going on at once; please repeat the call.", headers={"Retry-After": "5"})
+        # Odoo logs the exception itself, with its traceback.
+        return problem(500, "An unexpected error occurred. It was logged; nothing was changed.")

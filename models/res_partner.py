@@ -1,0 +1,61 @@
+from odoo import api, models
+from odoo.fields import Command, Domain
+
+from odoo.addons.phone_validation.tools import phone_validation
+
+
+class ResPartner(models.Model):
+    _inherit = "res.partner"
+
+    @api.model
+    def _iused_find_or_create_consumer(self, company, address, name, phone, email):
+        """Return the contact of the consumer that an order goes to.
+
+        A consumer is a person of its own, not a child of iUsed, tagged so that sales can tell it and privacy requests
+        find it. The same name, e-mail and address within one company is the same consumer.
+
+        :param company: the `res.company` that sells
+        :param address: a `tools.order_payload.Address`
+        :param str name: used where the address names nobody; so are `phone` and `email`
+        """
+        values = self._iused_prepare_consumer(company, address, name, phone, email)
+        keys = ("company_id", "name", "email", "street", "street2", "zip", "city", "state_id", "country_id")
+        tag = self.env.ref("sale_iused.partner_category_consumer")
+        domain = Domain.AND(Domain(key, "=", values[key]) for key in keys) & Domain("category_id", "in", tag.ids)
+        if consumer := self.search(domain, limit=1, order="id"):
+            if values["phone"] and consumer.phone != values["phone"]:
+                consumer.phone = values["phone"]
+            return consumer
+        return self.create({**values, "category_id": [Command.link(tag.id)]})
+
+    @api.model
+    def _iused_prepare_consumer(self, company, address, name, phone, email):
+        country = self.env["res.country"].search([("code", "=", address.country)], limit=1)
+        state = address.state and self.env["res.country.state"].search(
+            [("country_id", "=", country.id), "|", ("code", "=ilike", address.state), ("name", "=ilike", address.state)],
+            limit=1)
+        return {
+            "name": address.name or name,
+            # The consumer stays a person, also where a company's name is part of the address.
+            "company_name": address.company or False,
+            "is_company": False,
+            "company_id": company.id,
+            "street": address.street_line,
+            "street2": address.street2 or False,
+            "zip": address.postal_code,
+            "city": address.city,
+            "state_id": state.id if state else False,
+            "country_id": country.id,
+            "email": address.email or email or False,
+            "phone": self._iused_format_phone(address.phone or phone, country),
+            "lang": company.iused_partner_id.lang,
+            "tz": False,
+        }
+
+    @api.model
+    def _iused_format_phone(self, number, country):
+        """Return a phone number in E.164, or as typed where it cannot be read: a number never refuses an order."""
+        if not number:
+            return False
+        return phone_validation.phone_format(
+            number, country.code, country.phone_code, force_format="E164", raise_exception=False)
