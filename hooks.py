@@ -1,4 +1,5 @@
 """What an uninstall must take away that Odoo does not: keys live in a table of their own."""
+
 from .models.ir_http import KEY_SCOPE
 
 

@@ -1,4 +1,5 @@
 """What the controllers share. They parse, call one model method, and answer."""
+
 from odoo.http import request
 
 from ..tools.problem import problem
@@ -13,5 +14,6 @@ def require_method(*methods):
     """
     method = request.httprequest.method
     if method not in methods:
-        raise problem(405, f"{method} is not possible here; {' and '.join(methods)} are.",
-                      headers={"Allow": ", ".join(methods)})
+        raise problem(
+            405, f"{method} is not possible here; {' and '.join(methods)} are.", headers={"Allow": ", ".join(methods)}
+        )

@@ -8,11 +8,10 @@ from odoo.http import Response, request
 
 from .common import require_method
 
-IN_MEMORY = 2 ** 20  # bytes of an answer kept in memory; the rest goes to a temporary file
+IN_MEMORY = 2**20  # bytes of an answer kept in memory; the rest goes to a temporary file
 
 
 class OffersController(http.Controller):
-
     @http.route("/iused/v1/offers", type="http", auth="iused", readonly=True, save_session=False, csrf=False)
     def offers(self, **_parameters):
         """Serve the offer feed: the guide's first integration point."""

@@ -8,13 +8,18 @@ from ..tools.order_payload import JsonError, PayloadError, parse_json, read_orde
 from ..tools.problem import problem
 from .common import require_method
 
-LARGEST_ORDER = 2 ** 20  # bytes
+LARGEST_ORDER = 2**20  # bytes
 
 
 class OrdersController(http.Controller):
-
-    @http.route(f"{ROUTE_PREFIX}/orders", type="http", auth="iused", save_session=False, csrf=False,
-                max_content_length=LARGEST_ORDER)
+    @http.route(
+        f"{ROUTE_PREFIX}/orders",
+        type="http",
+        auth="iused",
+        save_session=False,
+        csrf=False,
+        max_content_length=LARGEST_ORDER,
+    )
     def push_order(self, **_parameters):
         """Take an order: the guide's second integration point."""
         require_method("PUT", "POST", "PATCH")
@@ -24,8 +29,10 @@ class OrdersController(http.Controller):
         orders_sudo = request.env["sale.order"].sudo().with_company(company)
         order, created = orders_sudo._iused_receive(company.sudo(), payload)
         return request.make_json_response(
-            order._iused_prepare_answer(), status=201 if created else 200,
-            headers={"Location": f"{ROUTE_PREFIX}/orders/{quote(order.iused_reference, safe='')}"})
+            order._iused_prepare_answer(),
+            status=201 if created else 200,
+            headers={"Location": f"{ROUTE_PREFIX}/orders/{quote(order.iused_reference, safe='')}"},
+        )
 
     def _read_payload(self):
         """Return the order in the request's body.
@@ -41,5 +48,8 @@ class OrdersController(http.Controller):
         except JsonError as error:
             raise problem(400, f"The body is not JSON: {error}") from error
         except PayloadError as error:
-            raise problem(422, "The order is refused; nothing was stored.", errors=[
-                {"pointer": fault.pointer, "detail": fault.detail} for fault in error.faults]) from error
+            raise problem(
+                422,
+                "The order is refused; nothing was stored.",
+                errors=[{"pointer": fault.pointer, "detail": fault.detail} for fault in error.faults],
+            ) from error

@@ -6,6 +6,7 @@ Only the standard library is used here. Everything made lies under the git-ignor
 `odoo/` (Odoo's source, unless ODOO_SRC names a checkout), `venv/`, `addons/sale_iused` (a link to this checkout).
 A stamp file beside each part says what it was made from, so that a second start does nothing.
 """
+
 import fcntl
 import hashlib
 import os
@@ -21,8 +22,14 @@ DEV = ROOT / ".dev"
 VENV = DEV / "venv"
 ODOO_PACKAGE = "odoo-19"
 # What Debian's Odoo package reaches by relative links.
-LINKED_PACKAGES = ("libjs-jquery", "libjs-underscore", "libjs-jquery-form", "fonts-font-awesome",
-                   "fonts-roboto-unhinted", "fonts-inconsolata")
+LINKED_PACKAGES = (
+    "libjs-jquery",
+    "libjs-underscore",
+    "libjs-jquery-form",
+    "fonts-font-awesome",
+    "fonts-roboto-unhinted",
+    "fonts-inconsolata",
+)
 ODOO_GIT = "https://github.com/odoo/odoo.git"
 
 
@@ -75,8 +82,9 @@ def install_debian_packages(*packages):
     if not shutil.which("apt-get"):
         return False
     prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    if prefix and (not shutil.which("sudo")
-                   or subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode):
+    if prefix and (
+        not shutil.which("sudo") or subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode
+    ):
         return False
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
@@ -89,6 +97,7 @@ def install_debian_packages(*packages):
 
 
 # Odoo's source ---------------------------------------------------------------------------------------------------
+
 
 def find_odoo():
     """Return the folder to put on Python's path for `import odoo`, fetching Odoo 19 where it is not there yet."""
@@ -129,7 +138,8 @@ def unpack_debian_odoo(target):
     (state / "apt.conf").write_text(
         f'Dir::State "{state}";\nDir::State::status "/var/lib/dpkg/status";\nDir::Cache "{state}";\n'
         f'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "{state}/sources.d";\n'
-        'APT::Sandbox::User "";\nAcquire::Languages "none";\n')
+        'APT::Sandbox::User "";\nAcquire::Languages "none";\n'
+    )
     apt = ("apt-get", "-c", str(state / "apt.conf"))
     run(*apt, "update")
     run(*apt, "download", ODOO_PACKAGE, *LINKED_PACKAGES, cwd=state)
@@ -166,6 +176,7 @@ def write_sid_source(folder):
 
 
 # Python ----------------------------------------------------------------------------------------------------------
+
 
 def make_venv(odoo):
     """Make the virtual environment: the pinned packages, and Odoo by its folder."""

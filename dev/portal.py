@@ -119,8 +119,12 @@ class Refusal(Exception):
 
 def problem(status: int, detail: str, errors: Mapping[str, str] | None = None, headers=None) -> Answer:
     """The answer that tells a problem as ``application/problem+json``."""
-    body = {"type": "about:blank", "title": http.client.responses.get(status, "Unknown"), "status": status,
-            "detail": detail}
+    body = {
+        "type": "about:blank",
+        "title": http.client.responses.get(status, "Unknown"),
+        "status": status,
+        "detail": detail,
+    }
     if errors:
         body["errors"] = [{"pointer": pointer, "detail": text} for pointer, text in errors.items()]
     return Answer(status, body, {"Content-Type": "application/problem+json", **(headers or {})})
@@ -156,21 +160,18 @@ class Fault:
         if self.drop is True:
             self.drop = "before"
         checks = {
-            "status must be None or a whole number from 200 to 599":
-                self.status is None or (type(self.status) is int and 200 <= self.status <= 599),
-            "times must be None or a whole number from 1":
-                self.times is None or (type(self.times) is int and self.times >= 1),
-            "retry_after must be None, a number of seconds or an HTTP date":
-                self.retry_after is None or type(self.retry_after) is int
-                or (isinstance(self.retry_after, str) and re.fullmatch(r"[ -~]+", self.retry_after)),
-            "delay must be a number of seconds from 0 to 3600":
-                _is_number(self.delay) and 0 <= self.delay <= 3600,
-            "drop must be false, true, 'before' or 'after'":
-                self.drop is False or self.drop in ("before", "after"),
+            "status must be None or a whole number from 200 to 599": self.status is None
+            or (type(self.status) is int and 200 <= self.status <= 599),
+            "times must be None or a whole number from 1": self.times is None
+            or (type(self.times) is int and self.times >= 1),
+            "retry_after must be None, a number of seconds or an HTTP date": self.retry_after is None
+            or type(self.retry_after) is int
+            or (isinstance(self.retry_after, str) and re.fullmatch(r"[ -~]+", self.retry_after)),
+            "delay must be a number of seconds from 0 to 3600": _is_number(self.delay) and 0 <= self.delay <= 3600,
+            "drop must be false, true, 'before' or 'after'": self.drop is False or self.drop in ("before", "after"),
             "hang must be true or false": isinstance(self.hang, bool),
             "drop and hang exclude each other": not (self.drop and self.hang),
-            "probability must be a number over 0 up to 1":
-                _is_number(self.probability) and 0 < self.probability <= 1,
+            "probability must be a number over 0 up to 1": _is_number(self.probability) and 0 < self.probability <= 1,
             "seed must be None or a whole number": self.seed is None or type(self.seed) is int,
         }
         wrong = [text for text, right in checks.items() if not right]
@@ -236,8 +237,7 @@ class Call:
             raise Refusal(413, f"The body is larger than {MAX_BODY} bytes.")
         content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type != "application/json" and not re.fullmatch(r"application/\S+\+json", content_type):
-            raise Refusal(415, "The content type must be application/json.",
-                          headers={"Accept": "application/json"})
+            raise Refusal(415, "The content type must be application/json.", headers={"Accept": "application/json"})
         try:
             return parse_json(self.data)
         except ValueError as error:
@@ -246,6 +246,7 @@ class Call:
 
 def parse_json(data: bytes | str) -> object:
     """Read JSON strictly: NaN and Infinity are not JSON. Raises ValueError."""
+
     def refuse(name):
         raise ValueError(f"{name} is not a JSON value")
 
@@ -294,8 +295,14 @@ class OrderAnswer:
     elapsed: float
 
 
-def poll_offers(url: str, key: str, auth: str = "bearer", etag: str | None = None,
-                headers: Mapping[str, str] | None = None, timeout: float = DEFAULT_TIMEOUT) -> Feed:
+def poll_offers(
+    url: str,
+    key: str,
+    auth: str = "bearer",
+    etag: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> Feed:
     """Poll an offer feed the way iUsed does, and check it against the guide.
 
     :param key: the secret agreed on
@@ -309,20 +316,34 @@ def poll_offers(url: str, key: str, auth: str = "bearer", etag: str | None = Non
         own["If-None-Match"] = etag
     status, answered, data, elapsed = _request("GET", url, _headers(key, auth, own, headers), None, timeout)
     offers, problems = _read_feed(status, answered, data)
-    _logger.info("poll    GET %s -> %s, %d offers, %d problems, %.3f s",
-                 _public_url(url), status, len(offers), len(problems), elapsed)
+    _logger.info(
+        "poll    GET %s -> %s, %d offers, %d problems, %.3f s",
+        _public_url(url),
+        status,
+        len(offers),
+        len(problems),
+        elapsed,
+    )
     return Feed(status, answered, offers, problems, elapsed)
 
 
-def push_order(url: str, key: str, order: object, method: str = "POST", auth: str = "bearer",
-               headers: Mapping[str, str] | None = None, timeout: float = DEFAULT_TIMEOUT) -> OrderAnswer:
+def push_order(
+    url: str,
+    key: str,
+    order: object,
+    method: str = "POST",
+    auth: str = "bearer",
+    headers: Mapping[str, str] | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> OrderAnswer:
     """Push an order the way iUsed does. Parameters as for `poll_offers`; `order` is sent as JSON."""
     sent = _headers(key, auth, {"Accept": "application/json", "Content-Type": "application/json"}, headers)
     status, answered, data, elapsed = _request(method, url, sent, json.dumps(order).encode(), timeout)
     body = _readable(data)
     external_id = body.get("external_order_id") if isinstance(body, dict) else None
-    _logger.info("push    %s %s -> %s, external_order_id %r, %.3f s",
-                 method, _public_url(url), status, external_id, elapsed)
+    _logger.info(
+        "push    %s %s -> %s, external_order_id %r, %.3f s", method, _public_url(url), status, external_id, elapsed
+    )
     return OrderAnswer(status, answered, body, elapsed)
 
 
@@ -341,8 +362,9 @@ def _headers(key: str, auth: str, own: Mapping[str, str], more: Mapping[str, str
     return merged
 
 
-def _request(method: str, url: str, headers: Mapping[str, str], body: bytes | None,
-             timeout: float) -> tuple[int, dict, bytes, float]:
+def _request(
+    method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: float
+) -> tuple[int, dict, bytes, float]:
     """Make one HTTP call; neither proxies nor redirects are followed.
 
     :return: status, headers with lower-case names, body, seconds elapsed
@@ -487,10 +509,18 @@ def sample_order(order_id: str = "IU-1001", sku: str = "IPHONE-13-128-A", quanti
         "note": "",
         "customer": {"name": "Sanne de Vries", "email": "sanne@example.com", "phone": "+31612345678"},
         "shipping_address": {
-            "name": "Sanne de Vries", "company": "",
-            "street": "Dorpsstraat", "house_number": "12", "house_number_addition": "A", "street2": "",
-            "postal_code": "1234 AB", "city": "Utrecht", "state": "", "country": "NL",
-            "phone": "+31612345678", "email": "sanne@example.com",
+            "name": "Sanne de Vries",
+            "company": "",
+            "street": "Dorpsstraat",
+            "house_number": "12",
+            "house_number_addition": "A",
+            "street2": "",
+            "postal_code": "1234 AB",
+            "city": "Utrecht",
+            "state": "",
+            "country": "NL",
+            "phone": "+31612345678",
+            "email": "sanne@example.com",
         },
         "lines": [{"line_id": "1", "sku": sku, "ean": "", "quantity": quantity, "price": 199.00}],
     }
@@ -597,7 +627,7 @@ class _Handler(BaseHTTPRequestHandler):
             if not part:
                 raise ConnectionAbortedError("The caller went away in the middle of a body.")
             size -= len(part)
-            kept = (kept + part)[:MAX_BODY + 1]
+            kept = (kept + part)[: MAX_BODY + 1]
         return kept
 
     def _hang(self, released: threading.Event):
@@ -640,7 +670,7 @@ class _Handler(BaseHTTPRequestHandler):
     def version_string(self):
         return USER_AGENT
 
-    def log_message(self, format, *args):  # noqa: A002 (the base class names it so)
+    def log_message(self, format, *args):
         """The portal writes its own lines: the usual ones would show the token."""
 
 
@@ -656,9 +686,15 @@ class Portal:
     :param order_key: the key of the external order id in the answer to a pushed order
     """
 
-    def __init__(self, port: int = 0, supplier_id: int | str = 18, token: str | None = None,
-                 field_names: Mapping[str, str] | None = None, accept_any_order: bool = False,
-                 order_key: str = "external_order_id"):
+    def __init__(
+        self,
+        port: int = 0,
+        supplier_id: int | str = 18,
+        token: str | None = None,
+        field_names: Mapping[str, str] | None = None,
+        accept_any_order: bool = False,
+        order_key: str = "external_order_id",
+    ):
         unknown = set(field_names or {}) - set(SHIPMENT_FIELDS)
         if unknown:
             raise ValueError(f"No such field: {', '.join(sorted(unknown))}")
@@ -690,8 +726,8 @@ class Portal:
         self._server = _Server(self.port, self)
         self.port = self._server.server_port
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True,
-            name="iused-portal")
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True, name="iused-portal"
+        )
         self._thread.start()
         return self
 
@@ -753,9 +789,13 @@ class Portal:
             return {
                 "url": self.url,
                 "webhook_url": self.webhook_url,
-                "counts": {"received": len(self._received), "updates": len(self._updates),
-                           "repeats": outcomes["repeat"], "refused": outcomes["refused"],
-                           "failed": outcomes["failed"]},
+                "counts": {
+                    "received": len(self._received),
+                    "updates": len(self._updates),
+                    "repeats": outcomes["repeat"],
+                    "refused": outcomes["refused"],
+                    "failed": outcomes["failed"],
+                },
                 "orders": self.orders,
                 "faults": [fault.as_dict() for fault in self._faults],
                 "updates": self.updates,
@@ -834,8 +874,9 @@ class Portal:
             "time": time.time(),
             "method": call.method,
             "path": self._masked(call.target),
-            "headers": {name: MASK if name in SECRET_HEADERS else self._masked(value)
-                        for name, value in call.headers.items()},
+            "headers": {
+                name: MASK if name in SECRET_HEADERS else self._masked(value) for name, value in call.headers.items()
+            },
             "body": _readable(call.data),
             "idempotency_key": key,
         }
@@ -858,8 +899,9 @@ class Portal:
             self._changed.notify_all()
             released = self._released
         given = answer.status or ("silence" if answer.hang else "dropped")
-        _logger.info("webhook %s %s -> %s %s: %s [%s]",
-                     call.method, entry["path"], given, outcome, detail, key or "no key")
+        _logger.info(
+            "webhook %s %s -> %s %s: %s [%s]", call.method, entry["path"], given, outcome, detail, key or "no key"
+        )
         return answer, released
 
     def _masked(self, text: str) -> str:
@@ -914,11 +956,15 @@ class Portal:
         values = {name: body.get(key) for name, key in self.field_names.items()}
         serials = values.pop("serial_number")
         serials = serials if isinstance(serials, list) else [serials]
-        errors = {_pointer(self.field_names[name]): "required, a string that is not empty"
-                  for name, value in values.items() if not _is_filled(value)}
+        errors = {
+            _pointer(self.field_names[name]): "required, a string that is not empty"
+            for name, value in values.items()
+            if not _is_filled(value)
+        }
         if not serials or not all(map(_is_filled, serials)):
-            errors[_pointer(self.field_names["serial_number"])] = \
+            errors[_pointer(self.field_names["serial_number"])] = (
                 "required, a string that is not empty or a list of such"
+            )
         if errors:
             names = ", ".join(key for key in self.field_names.values() if _pointer(key) in errors)
             raise Refusal(422, f"Missing, empty or of the wrong type: {names}.", errors)
@@ -1056,7 +1102,8 @@ class PortalClient:
         data = None if body is None else json.dumps(body).encode()
         timeout = (body or {}).get("timeout", DEFAULT_TIMEOUT) + 5
         status, _headers, answered, _elapsed = _request(
-            method, f"{self.url}/_control/{name}", {"Content-Type": "application/json"}, data, timeout)
+            method, f"{self.url}/_control/{name}", {"Content-Type": "application/json"}, data, timeout
+        )
         result = _readable(answered)
         if not isinstance(result, dict):
             raise RuntimeError(f"There is no portal at {self.url}: it answered {status}.")
@@ -1112,60 +1159,86 @@ def _field_name(text: str) -> tuple[str, str]:
 def _parser() -> argparse.ArgumentParser:
     shape = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="portal.py", formatter_class=shape, epilog=EXAMPLES,
+        prog="portal.py",
+        formatter_class=shape,
+        epilog=EXAMPLES,
         description="A stand-in for the iUsed Refurbisher Portal: polls offers, pushes orders, receives\n"
-                    "shipment updates, and misbehaves on demand. Listens on 127.0.0.1 only.")
+        "shipment updates, and misbehaves on demand. Listens on 127.0.0.1 only.",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, text: str, run, more: str = "", options=()) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, formatter_class=shape, parents=options,
-                                    description=f"{text[0].upper()}{text[1:]}.\n{more}")
+        added = commands.add_parser(
+            name, help=text, formatter_class=shape, parents=options, description=f"{text[0].upper()}{text[1:]}.\n{more}"
+        )
         added.set_defaults(run=run)
         return added
 
     default_url = f"http://{HOST}:{DEFAULT_PORT}"
     running = argparse.ArgumentParser(add_help=False)
-    running.add_argument("--portal", metavar="URL", default=default_url,
-                         help="base URL of the running portal (default: %(default)s)")
+    running.add_argument(
+        "--portal", metavar="URL", default=default_url, help="base URL of the running portal (default: %(default)s)"
+    )
 
-    serve = command("serve", "receive shipment updates until interrupted", _run_serve,
-                    "Prints one JSON line with url and webhook_url once it listens.\n"
-                    "Each exchange is a line on stderr, without the token.")
-    serve.add_argument("--port", type=int, default=DEFAULT_PORT,
-                       help="0 takes a free port (default: %(default)s)")
+    serve = command(
+        "serve",
+        "receive shipment updates until interrupted",
+        _run_serve,
+        "Prints one JSON line with url and webhook_url once it listens.\n"
+        "Each exchange is a line on stderr, without the token.",
+    )
+    serve.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free port (default: %(default)s)")
     serve.add_argument("--supplier", default="18", metavar="ID", help="supplier id (default: %(default)s)")
     serve.add_argument("--token", help="secure token of the webhook URL (default: a new one at each start)")
-    serve.add_argument("--order", action="append", default=[], metavar="ID",
-                       help="an external order id that is known from the start; may be repeated")
-    serve.add_argument("--accept-any-order", action="store_true",
-                       help="accept unknown external order ids too")
-    serve.add_argument("--field", action="append", default=[], type=_field_name, metavar="FIELD=KEY",
-                       help="key that carries a required field, such as serial_number=imei; may be repeated")
-    serve.add_argument("--order-key", default="external_order_id", metavar="KEY",
-                       help="key of the order id in the answer to a pushed order (default: %(default)s)")
+    serve.add_argument(
+        "--order",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="an external order id that is known from the start; may be repeated",
+    )
+    serve.add_argument("--accept-any-order", action="store_true", help="accept unknown external order ids too")
+    serve.add_argument(
+        "--field",
+        action="append",
+        default=[],
+        type=_field_name,
+        metavar="FIELD=KEY",
+        help="key that carries a required field, such as serial_number=imei; may be repeated",
+    )
+    serve.add_argument(
+        "--order-key",
+        default="external_order_id",
+        metavar="KEY",
+        help="key of the order id in the answer to a pushed order (default: %(default)s)",
+    )
     serve.add_argument("--ready-file", type=Path, metavar="FILE", help="write the JSON line to this file too")
 
     caller = argparse.ArgumentParser(add_help=False)
-    caller.add_argument("--key", default=os.environ.get("IUSED_KEY", ""),
-                        help="the secret (default: $IUSED_KEY)")
-    caller.add_argument("--auth", choices=AUTHS, default="bearer",
-                        help="how the key is sent (default: %(default)s)")
-    caller.add_argument("--timeout", type=float, default=DEFAULT_TIMEOUT, metavar="SECONDS",
-                        help="give up after this long a silence (default: %(default)s)")
+    caller.add_argument("--key", default=os.environ.get("IUSED_KEY", ""), help="the secret (default: $IUSED_KEY)")
+    caller.add_argument("--auth", choices=AUTHS, default="bearer", help="how the key is sent (default: %(default)s)")
+    caller.add_argument(
+        "--timeout",
+        type=float,
+        default=DEFAULT_TIMEOUT,
+        metavar="SECONDS",
+        help="give up after this long a silence (default: %(default)s)",
+    )
 
-    poll = command("poll", "poll an offer feed and check it", _run_poll,
-                   "Exits with 1 when the feed has problems.", [caller])
+    poll = command(
+        "poll", "poll an offer feed and check it", _run_poll, "Exits with 1 when the feed has problems.", [caller]
+    )
     poll.add_argument("url", metavar="URL", help="address of the offers")
     poll.add_argument("--etag", help="sent as If-None-Match")
 
-    push = command("push", "push an order", _run_push,
-                   "Exits with 1 when the answer is neither 200 nor 201.", [caller])
+    push = command("push", "push an order", _run_push, "Exits with 1 when the answer is neither 200 nor 201.", [caller])
     push.add_argument("url", nargs="?", metavar="URL", help="address of the orders")
     push.add_argument("--order", metavar="FILE", help="JSON of the order; - reads standard input")
     push.add_argument("--method", choices=ORDER_METHODS, default="POST", help="(default: %(default)s)")
     push.add_argument("--sample", action="store_true", help="print a sample order and do nothing else")
-    push.add_argument("--portal", metavar="URL",
-                      help=f"let a running portal push, which makes the order known to it: {default_url}")
+    push.add_argument(
+        "--portal", metavar="URL", help=f"let a running portal push, which makes the order known to it: {default_url}"
+    )
 
     command("state", "print what a running portal has received, as JSON", _run_state, options=[running])
     command("heal", "let a running portal behave again", _run_heal, options=[running])
@@ -1173,31 +1246,62 @@ def _parser() -> argparse.ArgumentParser:
     orders = command("orders", "make orders known to a running portal", _run_orders, options=[running])
     orders.add_argument("ids", nargs="+", metavar="ID", help="external order id")
 
-    fail = command("fail", "let a running portal misbehave on its next webhook calls", _run_fail,
-                   "Faults queue: the next one begins where the one before has been used up.", [running])
-    fail.add_argument("--status", type=_status, default=503, metavar="STATUS",
-                      help="HTTP status, or 'usual': as usual, but late with --delay (default: %(default)s)")
-    fail.add_argument("--times", type=_times, default=3, metavar="NUMBER",
-                      help="number of calls, or 'always' until healed (default: %(default)s)")
+    fail = command(
+        "fail",
+        "let a running portal misbehave on its next webhook calls",
+        _run_fail,
+        "Faults queue: the next one begins where the one before has been used up.",
+        [running],
+    )
+    fail.add_argument(
+        "--status",
+        type=_status,
+        default=503,
+        metavar="STATUS",
+        help="HTTP status, or 'usual': as usual, but late with --delay (default: %(default)s)",
+    )
+    fail.add_argument(
+        "--times",
+        type=_times,
+        default=3,
+        metavar="NUMBER",
+        help="number of calls, or 'always' until healed (default: %(default)s)",
+    )
     fail.add_argument("--retry-after", metavar="VALUE", help="Retry-After to send: seconds or an HTTP date")
     fail.add_argument("--delay", type=float, default=0.0, metavar="SECONDS", help="answer this late")
-    fail.add_argument("--drop", choices=("before", "after"), default=False,
-                      help="cut the connection without an answer, before or after taking the update in")
+    fail.add_argument(
+        "--drop",
+        choices=("before", "after"),
+        default=False,
+        help="cut the connection without an answer, before or after taking the update in",
+    )
     fail.add_argument("--hang", action="store_true", help="never answer")
-    fail.add_argument("--probability", type=float, default=1.0, metavar="SHARE",
-                      help="share of the calls that are hit, over 0 up to 1 (default: %(default)s)")
+    fail.add_argument(
+        "--probability",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="share of the calls that are hit, over 0 up to 1 (default: %(default)s)",
+    )
     fail.add_argument("--seed", type=int, help="makes the calls hit repeatable")
     return parser
 
 
 def _run_serve(args: argparse.Namespace) -> int:
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, datefmt="%H:%M:%S",
-                        format="%(asctime)s.%(msecs)03d %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, datefmt="%H:%M:%S", format="%(asctime)s.%(msecs)03d %(message)s"
+    )
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_args: stopped.set())
-    portal = Portal(port=args.port, supplier_id=args.supplier, token=args.token, field_names=dict(args.field),
-                    accept_any_order=args.accept_any_order, order_key=args.order_key)
+    portal = Portal(
+        port=args.port,
+        supplier_id=args.supplier,
+        token=args.token,
+        field_names=dict(args.field),
+        accept_any_order=args.accept_any_order,
+        order_key=args.order_key,
+    )
     portal.register_orders(*args.order)
     with portal:
         line = json.dumps({"url": portal.url, "webhook_url": portal.webhook_url})
@@ -1213,10 +1317,11 @@ def _run_serve(args: argparse.Namespace) -> int:
 
 def _run_poll(args: argparse.Namespace) -> int:
     feed = poll_offers(args.url, args.key, args.auth, etag=args.etag, timeout=args.timeout)
-    print(f"{feed.status} {http.client.responses.get(feed.status, '')}, {len(feed.offers)} offers, "
-          f"ETag {feed.headers.get('etag', 'none')}, {feed.elapsed:.3f} s")
-    rows = [[str(offer.get(name, "")) for name in OFFER_FIELDS]
-            for offer in feed.offers if isinstance(offer, dict)]
+    print(
+        f"{feed.status} {http.client.responses.get(feed.status, '')}, {len(feed.offers)} offers, "
+        f"ETag {feed.headers.get('etag', 'none')}, {feed.elapsed:.3f} s"
+    )
+    rows = [[str(offer.get(name, "")) for name in OFFER_FIELDS] for offer in feed.offers if isinstance(offer, dict)]
     if rows:
         _print_table([list(OFFER_FIELDS), *rows])
     for text in feed.problems:
@@ -1266,8 +1371,15 @@ def _run_orders(args: argparse.Namespace) -> int:
 
 def _run_fail(args: argparse.Namespace) -> int:
     PortalClient(args.portal).fail(
-        args.status, args.times, retry_after=args.retry_after, delay=args.delay, drop=args.drop,
-        hang=args.hang, probability=args.probability, seed=args.seed)
+        args.status,
+        args.times,
+        retry_after=args.retry_after,
+        delay=args.delay,
+        drop=args.drop,
+        hang=args.hang,
+        probability=args.probability,
+        seed=args.seed,
+    )
     return 0
 
 

@@ -2,6 +2,7 @@
 
 Makes the demo database, starts Odoo and the portal as processes of their own, plays the round trip, and stays up.
 """
+
 import argparse
 import contextlib
 import json
@@ -13,6 +14,7 @@ import time
 import uuid
 
 import requests
+
 from bootstrap import DEV, ROOT, say, stop
 from portal import PortalClient
 from services import ADDON, Odoo, Postgres, addon_digest, base_database, free_port, odoo_once, odoo_script, write_config
@@ -60,7 +62,9 @@ class OdooUser:
 
         :raises CheckFailed: with Odoo's message when it refuses
         """
-        return self._post(f"/web/dataset/call_kw/{model}/{method}", model=model, method=method, args=args, kwargs=kwargs)
+        return self._post(
+            f"/web/dataset/call_kw/{model}/{method}", model=model, method=method, args=args, kwargs=kwargs
+        )
 
     def _post(self, path, **params):
         answer = self.session.post(self.url + path, json={"jsonrpc": "2.0", "params": params}, timeout=120).json()
@@ -71,6 +75,7 @@ class OdooUser:
 
 
 # The environment -------------------------------------------------------------------------------------------------
+
 
 def load_state():
     return json.loads(STATE.read_text()) if STATE.exists() else {}
@@ -107,8 +112,22 @@ def portal_process(token):
     ready.unlink(missing_ok=True)
     with (DEV / "portal.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, str(ROOT / "dev/portal.py"), "serve", "--port", "0", "--token", token,
-             "--ready-file", str(ready)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            [
+                sys.executable,
+                str(ROOT / "dev/portal.py"),
+                "serve",
+                "--port",
+                "0",
+                "--token",
+                token,
+                "--ready-file",
+                str(ready),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         for _attempt in range(200):
             if ready.exists() and (text := ready.read_text()):
@@ -130,27 +149,65 @@ def connect(admin, portal):
 
 # The round trip --------------------------------------------------------------------------------------------------
 
+
 def orders_to_push(run, offers):
     """Return (method, order) of three orders: address joined, address split, two devices."""
-    plenty = sorted((offer for offer in offers if offer["stock_available"] >= 1),
-                    key=lambda offer: -offer["stock_available"])
+    plenty = sorted(
+        (offer for offer in offers if offer["stock_available"] >= 1), key=lambda offer: -offer["stock_available"]
+    )
     first, second, third = (plenty * 3)[:3]
-    joined = {"name": "Sanne de Vries", "street": "Dorpsstraat 12 A", "postal_code": "9711 AB", "city": "Groningen",
-              "country": "NL", "phone": "06 12345678", "email": "sanne@example.com"}
-    split = {"name": "Jeroen Bakker", "street": "Stationsplein", "house_number": "4", "house_number_addition": "bis",
-             "postal_code": "3511 ED", "city": "Utrecht", "country": "NL", "phone": "+31 30 1234567",
-             "email": "jeroen@example.com"}
-    belgian = {"name": "Lotte Peeters", "street": "Meir 50", "postal_code": "2000", "city": "Antwerpen", "country": "BE",
-               "email": "lotte@example.com"}
+    joined = {
+        "name": "Sanne de Vries",
+        "street": "Dorpsstraat 12 A",
+        "postal_code": "9711 AB",
+        "city": "Groningen",
+        "country": "NL",
+        "phone": "06 12345678",
+        "email": "sanne@example.com",
+    }
+    split = {
+        "name": "Jeroen Bakker",
+        "street": "Stationsplein",
+        "house_number": "4",
+        "house_number_addition": "bis",
+        "postal_code": "3511 ED",
+        "city": "Utrecht",
+        "country": "NL",
+        "phone": "+31 30 1234567",
+        "email": "jeroen@example.com",
+    }
+    belgian = {
+        "name": "Lotte Peeters",
+        "street": "Meir 50",
+        "postal_code": "2000",
+        "city": "Antwerpen",
+        "country": "BE",
+        "email": "lotte@example.com",
+    }
 
     def order(number, address, *lines):
-        return {"order_id": f"IU-{run}-{number}", "created_at": "2026-11-23T09:00:00+01:00", "currency": "EUR",
-                "customer": {"name": address["name"], "email": address["email"]}, "shipping_address": address,
-                "lines": [{"line_id": str(index), "sku": offer["sku"], "quantity": quantity,
-                           "price": offer["price_purchase_amount"]} for index, (offer, quantity) in enumerate(lines, 1)]}
+        return {
+            "order_id": f"IU-{run}-{number}",
+            "created_at": "2026-11-23T09:00:00+01:00",
+            "currency": "EUR",
+            "customer": {"name": address["name"], "email": address["email"]},
+            "shipping_address": address,
+            "lines": [
+                {
+                    "line_id": str(index),
+                    "sku": offer["sku"],
+                    "quantity": quantity,
+                    "price": offer["price_purchase_amount"],
+                }
+                for index, (offer, quantity) in enumerate(lines, 1)
+            ],
+        }
 
-    return [("POST", order(1, joined, (first, 1))), ("PUT", order(2, split, (second, 1))),
-            ("PATCH", order(3, belgian, (first, 1), (third, 1)))]
+    return [
+        ("POST", order(1, joined, (first, 1))),
+        ("PUT", order(2, split, (second, 1))),
+        ("PATCH", order(3, belgian, (first, 1), (third, 1))),
+    ]
 
 
 def poll(portal, url, key):
@@ -158,8 +215,10 @@ def poll(portal, url, key):
     heading(f"iUsed polls the offers: GET {url}/iused/v1/offers")
     feed = portal.poll_offers(f"{url}/iused/v1/offers", key)
     for offer in feed.offers or ():
-        print(f"    {offer['sku']:<17}{offer['stock_available']:>3} pcs  {offer['price_purchase_amount']:>7.2f} / "
-              f"{offer['price_consumer_amount']:>7.2f}  {offer['ean']}  {offer['name']}")
+        print(
+            f"    {offer['sku']:<17}{offer['stock_available']:>3} pcs  {offer['price_purchase_amount']:>7.2f} / "
+            f"{offer['price_consumer_amount']:>7.2f}  {offer['ean']}  {offer['name']}"
+        )
     check(feed.status == 200, f"answered 200 in {feed.elapsed * 1000:.0f} ms")
     check(not feed.problems, "as the guide says" if not feed.problems else f"not as the guide says: {feed.problems}")
     return feed.offers
@@ -193,8 +252,12 @@ def deliver(warehouse, order_number, tracking):
     :return: the serial numbers that left
     """
     heading(f"The warehouse delivers {order_number} with tracking {tracking}")
-    picking, = warehouse.call("stock.picking", "search_read", [["origin", "=", order_number], ["state", "!=", "done"]],
-                              ["name", "state", "partner_id", "move_line_ids"])
+    (picking,) = warehouse.call(
+        "stock.picking",
+        "search_read",
+        [["origin", "=", order_number], ["state", "!=", "done"]],
+        ["name", "state", "partner_id", "move_line_ids"],
+    )
     lines = warehouse.call("stock.move.line", "read", picking["move_line_ids"], ["lot_id", "product_id"])
     for line in lines:
         print(f"    {picking['name']}: {line['product_id'][1]}  {line['lot_id'] and line['lot_id'][1]}")
@@ -212,8 +275,9 @@ def check_updates(portal, before, expected):
     updates = portal.wait_for_updates(before + len(expected), timeout=60)[before:]
     for update in updates:
         print(f"    {update['serial_numbers'][0]}  {update['track_and_trace']}  {update['external_order_id']}")
-    told = sorted((*update["serial_numbers"], update["track_and_trace"], update["external_order_id"])
-                  for update in updates)
+    told = sorted(
+        (*update["serial_numbers"], update["track_and_trace"], update["external_order_id"]) for update in updates
+    )
     time.sleep(1)  # a repeat would come now
     check(len(portal.updates) == before + len(expected), "exactly one update per device")
     check(told == sorted(expected), "each with the right serial number, tracking reference and order number")
@@ -251,16 +315,21 @@ def parse_arguments():
 
 def stay(odoo, portal):
     heading("Odoo stays up; Ctrl-C ends it.")
-    print(f"    {odoo.url}  login: {ADMIN['login']} / {ADMIN['password']}"
-          f"  or  {WAREHOUSE['login']} / {WAREHOUSE['password']}\n    portal: {portal.url}\n    details: {RUN}")
+    print(
+        f"    {odoo.url}  login: {ADMIN['login']} / {ADMIN['password']}"
+        f"  or  {WAREHOUSE['login']} / {WAREHOUSE['password']}\n    portal: {portal.url}\n    details: {RUN}"
+    )
     with contextlib.suppress(KeyboardInterrupt):
         signal.pause()
 
 
 def has_phones_left(postgres):
-    rows = postgres.query("""SELECT COALESCE(SUM(quantity - reserved_quantity), 0) FROM stock_quant quant
+    rows = postgres.query(
+        """SELECT COALESCE(SUM(quantity - reserved_quantity), 0) FROM stock_quant quant
                                JOIN stock_location location ON location.id = quant.location_id
-                              WHERE location.usage = 'internal'""", DATABASE)
+                              WHERE location.usage = 'internal'""",
+        DATABASE,
+    )
     return rows[0][0] >= 2 * NEEDED_PIECES
 
 
@@ -273,9 +342,20 @@ def main():
         state = prepare_database(postgres, config, fresh)
         say("Odoo and the portal: starting ...")
         with Odoo(postgres, config, DEV / "odoo.log") as odoo, portal_process(state["portal_token"]) as portal:
-            RUN.write_text(json.dumps({
-                "base_url": odoo.url, "db": DATABASE, **ADMIN, "api_key": state["api_key"], "portal_url": portal.url,
-                "python": sys.executable, "odoo_conf": str(config)}, indent=2))
+            RUN.write_text(
+                json.dumps(
+                    {
+                        "base_url": odoo.url,
+                        "db": DATABASE,
+                        **ADMIN,
+                        "api_key": state["api_key"],
+                        "portal_url": portal.url,
+                        "python": sys.executable,
+                        "odoo_conf": str(config),
+                    },
+                    indent=2,
+                )
+            )
             try:
                 play(odoo, portal, state["api_key"])
                 heading("The round trip is complete: every check held.")

@@ -2,6 +2,7 @@
 
 `values`: `login` and `password` of the warehouse user. Leaves `result`: the access token and what was made.
 """
+
 from stdnum import luhn
 
 from odoo import Command
@@ -42,25 +43,43 @@ def imei(number):
 
 def make_company(env):
     company = env.company
-    company.partner_id.write({
-        "name": COMPANY, "street": "Osloweg 12", "zip": "9723 BK", "city": "Groningen",
-        "country_id": env.ref("base.nl").id, "tz": "Europe/Amsterdam", "email": "info@refurb-noord.example",
-        "phone": "+31501234567",
-    })
+    company.partner_id.write(
+        {
+            "name": COMPANY,
+            "street": "Osloweg 12",
+            "zip": "9723 BK",
+            "city": "Groningen",
+            "country_id": env.ref("base.nl").id,
+            "tz": "Europe/Amsterdam",
+            "email": "info@refurb-noord.example",
+            "phone": "+31501234567",
+        }
+    )
     if company.account_fiscal_country_id.code != "NL" or company.chart_template != "nl":
         env["account.chart.template"].try_loading("nl", company, install_demo=False)
     # Nobody reads the mails of a demonstration.
-    company.write({"stock_move_email_validation": False, "stock_text_confirmation": False, "iused_order_policy": "confirm"})
+    company.write(
+        {"stock_move_email_validation": False, "stock_text_confirmation": False, "iused_order_policy": "confirm"}
+    )
     env.ref("base.EUR").active = True
     env.user.tz = "Europe/Amsterdam"
     return company
 
 
 def make_warehouse_user(env, login, password):
-    return env["res.users"].with_context(no_reset_password=True).create({
-        "name": "Wietske Warehouse", "login": login, "password": password, "tz": "Europe/Amsterdam",
-        "group_ids": [Command.set([env.ref("base.group_user").id, env.ref("stock.group_stock_user").id])],
-    })
+    return (
+        env["res.users"]
+        .with_context(no_reset_password=True)
+        .create(
+            {
+                "name": "Wietske Warehouse",
+                "login": login,
+                "password": password,
+                "tz": "Europe/Amsterdam",
+                "group_ids": [Command.set([env.ref("base.group_user").id, env.ref("stock.group_stock_user").id])],
+            }
+        )
+    )
 
 
 def make_phones(env, company):
@@ -69,13 +88,23 @@ def make_phones(env, company):
     barcodes = set()
     for sku, name, grade, code, buying, consumer, pieces in PHONES:
         code = ean(code)
-        product = env["product.product"].create({
-            "name": f"{name} (grade {grade})", "default_code": sku, "type": "consu", "is_storable": True,
-            "tracking": "serial", "list_price": consumer, "standard_price": round(buying * 0.8, 2),
-            # Odoo wants a barcode on one product only; the second grade keeps the EAN for iUsed.
-            "barcode": code if code not in barcodes else False, "iused_ean": code if code in barcodes else False,
-            "iused_offered": True, "iused_purchase_price": buying, "iused_consumer_price": consumer,
-        })
+        product = env["product.product"].create(
+            {
+                "name": f"{name} (grade {grade})",
+                "default_code": sku,
+                "type": "consu",
+                "is_storable": True,
+                "tracking": "serial",
+                "list_price": consumer,
+                "standard_price": round(buying * 0.8, 2),
+                # Odoo wants a barcode on one product only; the second grade keeps the EAN for iUsed.
+                "barcode": code if code not in barcodes else False,
+                "iused_ean": code if code in barcodes else False,
+                "iused_offered": True,
+                "iused_purchase_price": buying,
+                "iused_consumer_price": consumer,
+            }
+        )
         barcodes.add(code)
         for _piece in range(pieces):
             lot = env["stock.lot"].create({"name": imei(number), "product_id": product.id, "company_id": company.id})
@@ -86,10 +115,15 @@ def make_phones(env, company):
 
 def make_carrier(env):
     product = env["product.product"].create({"name": "PostNL parcel", "type": "service", "list_price": 0})
-    return env["delivery.carrier"].create({
-        "name": "PostNL", "product_id": product.id, "delivery_type": "fixed", "fixed_price": 0,
-        "tracking_url": "https://jouw.postnl.nl/track-and-trace/<shipmenttrackingnumber>",
-    })
+    return env["delivery.carrier"].create(
+        {
+            "name": "PostNL",
+            "product_id": product.id,
+            "delivery_type": "fixed",
+            "fixed_price": 0,
+            "tracking_url": "https://jouw.postnl.nl/track-and-trace/<shipmenttrackingnumber>",
+        }
+    )
 
 
 def make_token(company):

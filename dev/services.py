@@ -1,4 +1,6 @@
 """PostgreSQL and Odoo as processes of this checkout, for dev/run, dev/test and dev/bench."""
+
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -33,6 +35,7 @@ def free_port():
 
 # PostgreSQL ------------------------------------------------------------------------------------------------------
 
+
 def find_postgres():
     """Return the folder of PostgreSQL's programs: the newest installed one, else the one embedded from PyPI."""
     candidates = [Path(found).resolve().parent for found in [shutil.which("postgres")] if found]
@@ -62,7 +65,7 @@ class Postgres:
         # A socket's path may not exceed about 100 characters.
         digest = hashlib.sha256(str(DEV).encode()).hexdigest()[:12]
         self.socket = self.home / "socket" if len(str(self.home)) < 70 else Path(f"/tmp/sale_iused-{digest}")
-        self.lock = None
+        self.users = None
 
     def _server_user(self):
         """PostgreSQL refuses to run as root: name another system user then."""
@@ -97,8 +100,16 @@ class Postgres:
         account = pwd.getpwnam(self.user) if self.user else None
         identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
         with (DEV / "postgres.log").open("ab") as log:
-            return subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                  check=False, cwd="/", start_new_session=True, **identity)
+            return subprocess.run(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                check=False,
+                cwd="/",
+                start_new_session=True,
+                **identity,
+            )
 
     @property
     def environment(self):
@@ -108,9 +119,28 @@ class Postgres:
         return {**kept, "PGHOST": str(self.socket), "PGUSER": ROLE, "PATH": f"{self.bin}:{os.environ['PATH']}"}
 
     def __enter__(self):
-        # The lock file is held shared while in use, so that the last one can tell that it is the last.
-        self.lock = (DEV / "postgres.lock").open("w")
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        with self._starting_or_stopping():
+            self._start()
+            # Held shared while in use, so that the last one can tell that it is the last.
+            self.users = (DEV / "postgres.users").open("w")
+            fcntl.flock(self.users, fcntl.LOCK_SH)
+        return self
+
+    def __exit__(self, *_exc):
+        with self._starting_or_stopping(), self.users:
+            try:
+                fcntl.flock(self.users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return  # somebody else still uses it
+            self._as_user(self.bin / "pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
+
+    @contextlib.contextmanager
+    def _starting_or_stopping(self):
+        with (DEV / "postgres.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _start(self):
         for folder in (self.home, self.socket):
             folder.mkdir(exist_ok=True)
             if self.user:
@@ -120,26 +150,20 @@ class Postgres:
             self._must("initdb", "-D", self.data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--auth=trust")
         if self._as_user(self.bin / "pg_ctl", "-D", self.data, "status").returncode:
             # A development cluster: a crash of the machine may lose it, so it need not wait for the disk.
-            options = (f"-k {self.socket} -c listen_addresses= -c fsync=off -c synchronous_commit=off "
-                       "-c full_page_writes=off -c max_connections=200 -c shared_buffers=512MB -c work_mem=32MB")
+            options = (
+                f"-k {self.socket} -c listen_addresses= -c fsync=off -c synchronous_commit=off "
+                "-c full_page_writes=off -c max_connections=200 -c shared_buffers=512MB -c work_mem=32MB"
+            )
             self._must("pg_ctl", "-D", self.data, "-l", self.home / "log", "-w", "-o", options, "start")
-        if not self.query("SELECT 1 FROM pg_roles WHERE rolname = %s" % quote(ROLE), database="postgres", role="postgres"):
-            self.query(f"CREATE ROLE {ROLE} LOGIN CREATEDB", database="postgres", role="postgres")
-        fcntl.flock(self.lock, fcntl.LOCK_SH)
-        return self
-
-    def __exit__(self, *_exc):
-        with self.lock:
-            try:
-                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return  # somebody else still uses it
-            self._as_user(self.bin / "pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
+        if not self.query(f"SELECT 1 FROM pg_roles WHERE rolname = '{ROLE}'", "postgres", role="postgres"):
+            self.query(f"CREATE ROLE {ROLE} LOGIN CREATEDB", "postgres", role="postgres")
 
     def _must(self, program, *arguments):
         if self._as_user(self.bin / program, *arguments).returncode:
-            stop(f"{program} failed; see {DEV}/postgres.log and {self.home}/log:\n"
-                 + (DEV / "postgres.log").read_text(errors="replace")[-1500:])
+            stop(
+                f"{program} failed; see {DEV}/postgres.log and {self.home}/log:\n"
+                + (DEV / "postgres.log").read_text(errors="replace")[-1500:]
+            )
 
     def query(self, statement, database, role=ROLE):
         """Run one SQL statement.
@@ -147,6 +171,7 @@ class Postgres:
         :return: the rows, a list of tuples, or an empty list for a statement without rows
         """
         import psycopg2
+
         connection = psycopg2.connect(host=str(self.socket), dbname=database, user=role)
         connection.autocommit = True
         try:
@@ -157,7 +182,7 @@ class Postgres:
             connection.close()
 
     def databases(self):
-        return {name for name, in self.query("SELECT datname FROM pg_database", database="postgres")}
+        return {name for (name,) in self.query("SELECT datname FROM pg_database", database="postgres")}
 
     def drop(self, name):
         self.query(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', database="postgres")
@@ -171,22 +196,23 @@ class Postgres:
             shutil.copytree(filestore(source), filestore(target))
 
 
-def quote(text):
-    return "'" + text.replace("'", "''") + "'"
-
-
 def filestore(database):
     return DEV / "data" / "filestore" / database
 
 
 # Odoo ------------------------------------------------------------------------------------------------------------
 
+
 def odoo_addons():
     """Return Odoo's own addons folders: one in Debian's package, two in a checkout."""
     import odoo.release
+
     package = Path(odoo.release.__file__).parent
-    return [folder for folder in (package / "addons", package.parent / "addons")
-            if (folder / "base").is_dir() or (folder / "sale").is_dir()]
+    return [
+        folder
+        for folder in (package / "addons", package.parent / "addons")
+        if (folder / "base").is_dir() or (folder / "sale").is_dir()
+    ]
 
 
 def write_config(path, postgres, database, http_port=None, **options):
@@ -197,10 +223,21 @@ def write_config(path, postgres, database, http_port=None, **options):
     """
     addons = ",".join(map(str, [*odoo_addons(), DEV / "addons"]))
     values = {
-        "addons_path": addons, "data_dir": DEV / "data", "db_host": postgres.socket, "db_user": ROLE,
-        "db_name": database, "dbfilter": f"^{database}$", "list_db": False, "http_interface": "127.0.0.1",
-        "http_port": http_port or free_port(), "gevent_port": free_port(), "max_cron_threads": 1,
-        "log_level": "info", "limit_time_real": 600, "admin_passwd": "off", **options,
+        "addons_path": addons,
+        "data_dir": DEV / "data",
+        "db_host": postgres.socket,
+        "db_user": ROLE,
+        "db_name": database,
+        "dbfilter": f"^{database}$",
+        "list_db": False,
+        "http_interface": "127.0.0.1",
+        "http_port": http_port or free_port(),
+        "gevent_port": free_port(),
+        "max_cron_threads": 1,
+        "log_level": "info",
+        "limit_time_real": 600,
+        "admin_passwd": "off",
+        **options,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("[options]\n" + "".join(f"{key} = {value}\n" for key, value in values.items()))
@@ -214,9 +251,14 @@ def odoo_once(postgres, config, log, *arguments):
     :raises SystemExit: with the end of the log when it fails
     """
     with log.open("wb") as output:
-        done = subprocess.run([sys.executable, "-m", "odoo", *arguments, "-c", str(config), "--stop-after-init"],
-                              stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False,
-                              env=postgres.environment)
+        done = subprocess.run(
+            [sys.executable, "-m", "odoo", *arguments, "-c", str(config), "--stop-after-init"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+            env=postgres.environment,
+        )
     text = log.read_text(errors="replace")
     if done.returncode or " CRITICAL " in text:
         stop(f"Odoo failed; see {log}:\n" + "\n".join(text.splitlines()[-25:]))
@@ -228,12 +270,19 @@ def odoo_script(postgres, config, script, log, **values):
 
     :return: what the file left in `result` (JSON)
     """
-    code = (f"values = __import__('json').loads({json.dumps(json.dumps(values))})\n"
-            f"exec(compile(open({str(script)!r}).read(), {str(script)!r}, 'exec'))\n"
-            "print('RESULT ' + __import__('json').dumps(result))\n")
-    done = subprocess.run([sys.executable, "-m", "odoo", "shell", "-c", str(config), "--no-http",
-                           "--shell-interface=python"], input=code, capture_output=True, text=True,
-                          check=False, env=postgres.environment)
+    code = (
+        f"values = __import__('json').loads({json.dumps(json.dumps(values))})\n"
+        f"exec(compile(open({str(script)!r}).read(), {str(script)!r}, 'exec'))\n"
+        "print('RESULT ' + __import__('json').dumps(result))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "odoo", "shell", "-c", str(config), "--no-http", "--shell-interface=python"],
+        input=code,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=postgres.environment,
+    )
     log.write_text(done.stdout + done.stderr)
     for line in done.stdout.splitlines():
         if "RESULT " in line:
@@ -244,6 +293,7 @@ def odoo_script(postgres, config, script, log, **values):
 def base_database(postgres):
     """Return the template database that holds what the addon depends on, made when it is not there yet."""
     import odoo.release
+
     made_from = f"{odoo.release.__file__} {odoo.release.version} {BASE_MODULES}"
     name = f"iused_base_{hashlib.sha256(made_from.encode()).hexdigest()[:8]}"
     if name not in postgres.databases():
@@ -255,7 +305,7 @@ def base_database(postgres):
         config = write_config(DEV / "making.conf", postgres, making)
         odoo_once(postgres, config, DEV / "base.log", "-i", BASE_MODULES, "--no-http")
         postgres.drop(name)
-        postgres.query(f'ALTER DATABASE {making} RENAME TO {name}', database="postgres")
+        postgres.query(f"ALTER DATABASE {making} RENAME TO {name}", database="postgres")
         shutil.rmtree(filestore(name), ignore_errors=True)
         if filestore(making).exists():
             filestore(making).rename(filestore(name))
@@ -266,8 +316,13 @@ def base_database(postgres):
 def addon_digest():
     """Return a hash of everything that a database is installed from."""
     digest = hashlib.sha256()
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.py", "*.xml", "*.csv", "*.po", "*.sql"],
-                            cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "*.py", "*.xml", "*.csv", "*.po", "*.sql"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.split()
     for name in sorted(listed):
         if not name.startswith(("dev/tests", "tests/")) and (ROOT / name).is_file():
             digest.update(name.encode() + (ROOT / name).read_bytes())
@@ -279,8 +334,9 @@ class Odoo:
 
     def __init__(self, postgres, config, log):
         self.postgres, self.config, self.log = postgres, config, log
-        port = next(line.partition("=")[2].strip() for line in config.read_text().splitlines()
-                    if line.startswith("http_port"))
+        port = next(
+            line.partition("=")[2].strip() for line in config.read_text().splitlines() if line.startswith("http_port")
+        )
         self.url = f"http://127.0.0.1:{port}"
         self.process = None
 
@@ -290,9 +346,14 @@ class Odoo:
         :param timeout: seconds to wait
         """
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen([sys.executable, "-m", "odoo", "-c", str(self.config)],
-                                            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                                            env=self.postgres.environment, start_new_session=True)
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "odoo", "-c", str(self.config)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self.postgres.environment,
+                start_new_session=True,
+            )
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             if self.process.poll() is not None:
@@ -336,4 +397,3 @@ def find_chromium():
         if not install_debian_packages("chromium"):
             break
     return None
-

@@ -1,5 +1,6 @@
 from . import (
     ir_http,
+    iused_exchange,
     iused_offer_feed,
     iused_shipment_update,
     product_product,

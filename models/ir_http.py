@@ -37,8 +37,10 @@ class IrHttp(models.AbstractModel):
             company_sudo = company_sudo.search([("iused_user_id", "=", user_id)], limit=1)
         if not company_sudo:
             raise problem(
-                401, "A valid key is needed: Authorization: Bearer, Authorization: Basic (as the password) or X-API-Key.",
-                headers={"WWW-Authenticate": 'Bearer realm="iUsed"'})
+                401,
+                "A valid key is needed: Authorization: Bearer, Authorization: Basic (as the password) or X-API-Key.",
+                headers={"WWW-Authenticate": 'Bearer realm="iUsed"'},
+            )
         user_sudo = company_sudo.iused_user_id
         request.update_env(user=user_id)
         request.update_context(**user_sudo.context_get(), allowed_company_ids=company_sudo.ids)
@@ -74,13 +76,20 @@ class IrHttp(models.AbstractModel):
             return exception
         match exception:
             case HTTPException(code=int(code)) if code >= 400:
-                return problem(code, exception.description, headers={
-                    name: value for name, value in exception.get_headers() if name in ("Allow", "Retry-After")})
+                return problem(
+                    code,
+                    exception.description,
+                    headers={
+                        name: value for name, value in exception.get_headers() if name in ("Allow", "Retry-After")
+                    },
+                )
             case AccessDenied() | AccessError():
                 return problem(403, "The key does not give access to this.")
             case UserError():
                 return problem(422, str(exception))
             case ConcurrencyError() | OperationalError():
-                return problem(503, "Too much is going on at once; please repeat the call.", headers={"Retry-After": "5"})
+                return problem(
+                    503, "Too much is going on at once; please repeat the call.", headers={"Retry-After": "5"}
+                )
         # Odoo logs the exception itself, with its traceback.
         return problem(500, "An unexpected error occurred. It was logged; nothing was changed.")

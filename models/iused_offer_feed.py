@@ -29,7 +29,7 @@ class IusedOfferFeed(models.AbstractModel):
         try:
             while True:
                 self.env.cr.execute(SQL("FETCH %s FROM iused_offers", CHUNK))
-                rows = [row for row, in self.env.cr.fetchall()]
+                rows = [row for (row,) in self.env.cr.fetchall()]
                 if not rows:
                     return
                 yield rows
@@ -81,12 +81,20 @@ class IusedOfferFeed(models.AbstractModel):
              WHERE sku > '' AND ean > '' AND purchase_price > 0 AND consumer_price > 0
           ORDER BY sku COLLATE "C"
             """,
-            stock=self._stock_query(company), demand=self._demand_query(company),
-            variant=self._variant_name_query(company), company_id=company.id,
-            sku=product("default_code"), name=template("name"), own_ean=product("iused_ean"), barcode=product("barcode"),
-            purchase_price=product("iused_purchase_price"), consumer_price=product("iused_consumer_price"),
-            offered=product("iused_offered"), storable=template("is_storable"),
-            currency=f'"{company.currency_id.name}"')
+            stock=self._stock_query(company),
+            demand=self._demand_query(company),
+            variant=self._variant_name_query(company),
+            company_id=company.id,
+            sku=product("default_code"),
+            name=template("name"),
+            own_ean=product("iused_ean"),
+            barcode=product("barcode"),
+            purchase_price=product("iused_purchase_price"),
+            consumer_price=product("iused_consumer_price"),
+            offered=product("iused_offered"),
+            storable=template("is_storable"),
+            currency=f'"{company.currency_id.name}"',
+        )
 
     @api.model
     def _stock_locations(self, company):
@@ -95,8 +103,11 @@ class IusedOfferFeed(models.AbstractModel):
         Goods still in input or quality control, or already packed, lie beside it and are not for sale.
         """
         warehouses_sudo = company.sudo()._iused_warehouses()  # as in `_offers_query`
-        return warehouses_sudo.env["stock.location"].with_context(active_test=False).search([
-            ("id", "child_of", warehouses_sudo.lot_stock_id.ids), ("usage", "=", "internal")])
+        return (
+            warehouses_sudo.env["stock.location"]
+            .with_context(active_test=False)
+            .search([("id", "child_of", warehouses_sudo.lot_stock_id.ids), ("usage", "=", "internal")])
+        )
 
     @api.model
     def _stock_query(self, company):
@@ -109,7 +120,9 @@ class IusedOfferFeed(models.AbstractModel):
              GROUP BY product_id""",
             quantity=quants_sudo._field_to_sql("quant", "quantity"),
             reserved=quants_sudo._field_to_sql("quant", "reserved_quantity"),
-            locations=self._stock_locations(company).ids, owner=company.partner_id.id)
+            locations=self._stock_locations(company).ids,
+            owner=company.partner_id.id,
+        )
 
     @api.model
     def _demand_query(self, company):
@@ -121,8 +134,10 @@ class IusedOfferFeed(models.AbstractModel):
                 WHERE %(state)s IN ('confirmed', 'waiting', 'partially_available', 'assigned')
                   AND location_id = ANY(%(locations)s) AND location_dest_id != ALL(%(locations)s)
              GROUP BY product_id""",
-            quantity=moves_sudo._field_to_sql("move", "product_qty"), state=moves_sudo._field_to_sql("move", "state"),
-            locations=self._stock_locations(company).ids)
+            quantity=moves_sudo._field_to_sql("move", "product_qty"),
+            state=moves_sudo._field_to_sql("move", "state"),
+            locations=self._stock_locations(company).ids,
+        )
 
     @api.model
     def _variant_name_query(self, company):
@@ -141,4 +156,5 @@ class IusedOfferFeed(models.AbstractModel):
                  JOIN product_template_attribute_line line ON line.id = value.attribute_line_id
                 WHERE attribute.create_variant != 'no_variant' AND line.value_count > 1
              GROUP BY combination.product_product_id""",
-            name=attribute_values_sudo._field_to_sql("attribute_value", "name"))
+            name=attribute_values_sudo._field_to_sql("attribute_value", "name"),
+        )

@@ -6,7 +6,7 @@ from datetime import timedelta
 import requests
 from psycopg2.errors import SerializationFailure
 
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.fields import Domain
 
@@ -32,27 +32,41 @@ class IusedShipmentUpdate(models.Model):
     _order = "id desc"
     _rec_name = "serial_number"
 
-    order_id = fields.Many2one(
-        "sale.order", string="Order", required=True, readonly=True, index=True, ondelete="cascade")
+    order_id = fields.Many2one("sale.order", required=True, readonly=True, index=True, ondelete="cascade")
     company_id = fields.Many2one(related="order_id.company_id", store=True, index=True)
     picking_id = fields.Many2one(
-        "stock.picking", string="Delivery", readonly=True, index="btree_not_null", ondelete="set null")
-    move_line_id = fields.Many2one(
-        "stock.move.line", string="Move Line", readonly=True, index="btree_not_null", ondelete="set null")
-    product_id = fields.Many2one("product.product", string="Product", readonly=True, ondelete="restrict")
+        "stock.picking", string="Delivery", readonly=True, index="btree_not_null", ondelete="set null"
+    )
+    move_line_id = fields.Many2one("stock.move.line", readonly=True, index="btree_not_null", ondelete="set null")
+    product_id = fields.Many2one("product.product", readonly=True, ondelete="restrict")
     serial_number = fields.Char("Serial Number / IMEI", readonly=True)
-    tracking_reference = fields.Char("Tracking Reference", readonly=True)
+    tracking_reference = fields.Char(readonly=True)
     event_id = fields.Char(
-        "Event", required=True, readonly=True, copy=False, default=lambda self: str(uuid.uuid4()),
-        help="Sent with every try as Idempotency-Key, so that iUsed can tell a repeat from something new.")
+        "Event",
+        required=True,
+        readonly=True,
+        copy=False,
+        default=lambda self: str(uuid.uuid4()),
+        help="Sent with every try as Idempotency-Key, so that iUsed can tell a repeat from something new.",
+    )
     state = fields.Selection(
-        [("waiting", "Waiting"), ("pending", "To send"), ("retry", "To retry"), ("stopped", "Stopped"),
-         ("sent", "Sent")],
-        string="Status", required=True, readonly=True, default="waiting", copy=False)
-    reason = fields.Char("Reason", compute="_compute_reason", help="Why iUsed does not know yet.")
+        [
+            ("waiting", "Waiting"),
+            ("pending", "To send"),
+            ("retry", "To retry"),
+            ("stopped", "Stopped"),
+            ("sent", "Sent"),
+        ],
+        string="Status",
+        required=True,
+        readonly=True,
+        default="waiting",
+        copy=False,
+    )
+    reason = fields.Char(compute="_compute_reason", help="Why iUsed does not know yet.")
     attempts = fields.Integer("Tries", readonly=True, copy=False)
-    next_try = fields.Datetime("Next Try", readonly=True, copy=False, default=fields.Datetime.now)
-    last_answer = fields.Char("Last Answer", readonly=True, copy=False)
+    next_try = fields.Datetime(readonly=True, copy=False, default=fields.Datetime.now)
+    last_answer = fields.Char(readonly=True, copy=False)
     sent_at = fields.Datetime("Sent", readonly=True, copy=False)
 
     _event_unique = models.UniqueIndex("(event_id)", "Two shipment updates cannot be the same event.")
@@ -69,11 +83,11 @@ class IusedShipmentUpdate(models.Model):
         if self.state in ("retry", "stopped"):
             return self.last_answer
         if self.state == "waiting" and not self.serial_number:
-            return _("There is no serial number.")
+            return self.env._("There is no serial number.")
         if self.state == "waiting":
-            return _("There is no tracking reference yet.")
+            return self.env._("There is no tracking reference yet.")
         if self.state == "pending" and not self.company_id.iused_webhook_is_set:
-            return _("The iUsed webhook URL is not set.")
+            return self.env._("The iUsed webhook URL is not set.")
         return False
 
     # Filling the outbox ----------------------------------------------------------------------------------------------
@@ -104,8 +118,9 @@ class IusedShipmentUpdate(models.Model):
     def action_send_now(self):
         """Try the selected updates again at once. They are sent by the scheduled action, as always."""
         if not self.env.user.has_group("stock.group_stock_user") and not self.env.user.has_group(
-                "sales_team.group_sale_salesman"):
-            raise AccessError(_("Only warehouse and sales users can do this."))
+            "sales_team.group_sale_salesman"
+        ):
+            raise AccessError(self.env._("Only warehouse and sales users can do this."))
         self.check_access("read")
         # Nobody may write the outbox by hand; this is the one thing that may be asked of it.
         updates_sudo = self.sudo().filtered(lambda u: u.state in ("pending", "retry", "stopped"))
@@ -141,8 +156,10 @@ class IusedShipmentUpdate(models.Model):
         """
         last_id = 0
         while updates := self.search(
-                self._due_domain() & Domain("company_id", "=", company_sudo.id) & Domain("id", ">", last_id),
-                order="id", limit=BATCH):
+            self._due_domain() & Domain("company_id", "=", company_sudo.id) & Domain("id", ">", last_id),
+            order="id",
+            limit=BATCH,
+        ):
             for update in updates:
                 last_id = update.id
                 if not update._lock_if_due():
@@ -189,5 +206,4 @@ class IusedShipmentUpdate(models.Model):
         if outcome.verdict == Outcome.REFUSED or self.attempts >= len(RETRY_MINUTES):
             return {**values, "state": "stopped"}
         delay = RETRY_MINUTES[self.attempts] * 60 * random.uniform(1, 1 + JITTER)
-        return {**values, "state": "retry",
-                "next_try": now + timedelta(seconds=max(delay, outcome.retry_after or 0))}
+        return {**values, "state": "retry", "next_try": now + timedelta(seconds=max(delay, outcome.retry_after or 0))}

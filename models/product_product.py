@@ -6,18 +6,29 @@ class ProductProduct(models.Model):
     _inherit = "product.product"
 
     iused_offered = fields.Boolean(
-        "Offered on iUsed", company_dependent=True,
-        help="Serve this product to iUsed. It is on sale there once its SKU, EAN and prices are filled in.")
+        "Offered on iUsed",
+        company_dependent=True,
+        help="Serve this product to iUsed. It is on sale there once its SKU, EAN and prices are filled in.",
+    )
     iused_purchase_price = fields.Float(
-        "iUsed Purchase Price", company_dependent=True, digits="Product Price",
-        help="What iUsed pays for one piece, excluding VAT, in the company's currency.")
+        "iUsed Purchase Price",
+        company_dependent=True,
+        digits="Product Price",
+        help="What iUsed pays for one piece, excluding VAT, in the company's currency.",
+    )
     iused_consumer_price = fields.Float(
-        "iUsed Consumer Price", company_dependent=True, digits="Product Price",
-        help="The recommended price for the consumer, excluding VAT, in the company's currency.")
+        "iUsed Consumer Price",
+        company_dependent=True,
+        digits="Product Price",
+        help="The recommended price for the consumer, excluding VAT, in the company's currency.",
+    )
     iused_ean = fields.Char(
-        "iUsed EAN", copy=False,
+        "iUsed EAN",
+        copy=False,
         help="The EAN to tell iUsed. Needed where several grades of one phone share an EAN, "
-             "which as a barcode only one product may have. Empty means the barcode.")
+        "which as a barcode only one product may have. Empty means the barcode.",
+    )
+
     @api.model
     def _iused_find(self, sku, ean):
         """Find the products that an order line of iUsed may mean: by SKU, else by EAN.

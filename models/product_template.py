@@ -7,14 +7,23 @@ class ProductTemplate(models.Model):
     _inherit = "product.template"
 
     iused_offered = fields.Boolean(
-        "Offered on iUsed", compute="_compute_iused_offered", inverse="_inverse_iused_offered",
-        search="_search_iused_offered")
+        "Offered on iUsed",
+        compute="_compute_iused_offered",
+        inverse="_inverse_iused_offered",
+        search="_search_iused_offered",
+    )
     iused_purchase_price = fields.Float(
-        "iUsed Purchase Price", compute="_compute_iused_purchase_price", inverse="_inverse_iused_purchase_price",
-        digits="Product Price")
+        "iUsed Purchase Price",
+        compute="_compute_iused_purchase_price",
+        inverse="_inverse_iused_purchase_price",
+        digits="Product Price",
+    )
     iused_consumer_price = fields.Float(
-        "iUsed Consumer Price", compute="_compute_iused_consumer_price", inverse="_inverse_iused_consumer_price",
-        digits="Product Price")
+        "iUsed Consumer Price",
+        compute="_compute_iused_consumer_price",
+        inverse="_inverse_iused_consumer_price",
+        digits="Product Price",
+    )
     iused_ean = fields.Char("iUsed EAN", compute="_compute_iused_ean", inverse="_inverse_iused_ean")
 
     @api.depends_context("company")
@@ -54,5 +63,10 @@ class ProductTemplate(models.Model):
 
     def _get_related_fields_variant_template(self):
         """Let values given when a template is created reach its variant."""
-        return [*super()._get_related_fields_variant_template(),
-                "iused_offered", "iused_purchase_price", "iused_consumer_price", "iused_ean"]
+        return [
+            *super()._get_related_fields_variant_template(),
+            "iused_offered",
+            "iused_purchase_price",
+            "iused_consumer_price",
+            "iused_ean",
+        ]

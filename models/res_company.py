@@ -1,6 +1,6 @@
 from urllib.parse import urlsplit
 
-from odoo import _, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.orm.models import NO_ACCESS
 
@@ -13,26 +13,46 @@ class ResCompany(models.Model):
     _inherit = "res.company"
 
     iused_user_id = fields.Many2one(
-        "res.users", string="iUsed User", ondelete="restrict",
-        help="The user that iUsed's calls act as. Made with the first access token; it needs no rights of its own.")
+        "res.users",
+        string="iUsed User",
+        ondelete="restrict",
+        help="The user that iUsed's calls act as. Made with the first access token; it needs no rights of its own.",
+    )
     iused_partner_id = fields.Many2one(
-        "res.partner", string="iUsed as Customer", ondelete="restrict",
+        "res.partner",
+        string="iUsed as Customer",
+        ondelete="restrict",
         domain="[('company_id', 'in', (False, id))]",
-        help="The customer of iUsed's orders: it is invoiced, while the goods go to the consumer.")
+        help="The customer of iUsed's orders: it is invoiced, while the goods go to the consumer.",
+    )
     iused_warehouse_ids = fields.Many2many(
-        "stock.warehouse", "res_company_iused_warehouse_rel", "company_id", "warehouse_id",
+        "stock.warehouse",
+        "res_company_iused_warehouse_rel",
+        "company_id",
+        "warehouse_id",
         string="iUsed Warehouses",
-        help="The warehouses whose stock is offered. None chosen means all of the company's.")
+        help="The warehouses whose stock is offered. None chosen means all of the company's.",
+    )
     iused_order_policy = fields.Selection(
         [("confirm", "Confirm at once"), ("quotation", "Leave as quotation")],
-        string="iUsed Orders", default="confirm", required=True)
+        string="iUsed Orders",
+        default="confirm",
+        required=True,
+    )
+    iused_retention_days = fields.Integer(
+        "Keep iUsed Log (days)",
+        default=90,
+        required=True,
+        help="Exchanges with iUsed and shipment updates that were sent are deleted after so many days.",
+    )
     # The address is the secret: whoever knows it can report shipments. Nobody reads it back, administrators included.
     iused_webhook_url = fields.Char("iUsed Webhook URL", groups=NO_ACCESS, copy=False)
     iused_webhook_is_set = fields.Boolean(compute="_compute_iused_webhook_is_set")
 
     _iused_user_unique = models.UniqueIndex(
         "(iused_user_id) WHERE iused_user_id IS NOT NULL",
-        "An iUsed user serves one company only: each company needs one of its own.")
+        "An iUsed user serves one company only: each company needs one of its own.",
+    )
 
     @api.depends("iused_webhook_url")
     def _compute_iused_webhook_is_set(self):
@@ -49,26 +69,43 @@ class ResCompany(models.Model):
             except ValueError:
                 url = urlsplit("")
             if url.scheme not in ("http", "https") or not url.hostname:
-                raise ValidationError(_("The webhook URL must be a whole address that starts with https://."))
+                raise ValidationError(self.env._("The webhook URL must be a whole address that starts with https://."))
             if url.scheme == "http" and url.hostname not in LOOPBACK_HOSTS:
-                raise ValidationError(_("The webhook URL must start with https://: it carries a secret token."))
+                raise ValidationError(
+                    self.env._("The webhook URL must start with https://: it carries a secret token.")
+                )
 
     @api.constrains("iused_user_id")
     def _check_iused_user(self):
         for company in self.filtered("iused_user_id"):
             if company not in company.iused_user_id.company_ids:
-                raise ValidationError(_(
-                    "%(user)s has no access to %(company)s and cannot be its iUsed user.",
-                    user=company.iused_user_id.name, company=company.name))
+                raise ValidationError(
+                    self.env._(
+                        "%(user)s has no access to %(company)s and cannot be its iUsed user.",
+                        user=company.iused_user_id.name,
+                        company=company.name,
+                    )
+                )
 
     @api.constrains("iused_warehouse_ids")
     def _check_iused_warehouses(self):
         for company in self:
             foreign = company.iused_warehouse_ids.filtered(lambda w, company=company: w.company_id != company)
             if foreign:
-                raise ValidationError(_(
-                    "%(warehouse)s does not belong to %(company)s and cannot be offered by it.",
-                    warehouse=foreign[0].name, company=company.name))
+                raise ValidationError(
+                    self.env._(
+                        "%(warehouse)s does not belong to %(company)s and cannot be offered by it.",
+                        warehouse=foreign[0].name,
+                        company=company.name,
+                    )
+                )
+
+    def write(self, vals):
+        result = super().write(vals)
+        if vals.get("iused_webhook_url"):
+            # What waited for an address can be sent now.
+            self.env["iused.shipment.update"]._trigger_cron()
+        return result
 
     def _iused_warehouses(self):
         """Return the warehouses whose stock is offered: the chosen ones, else all of the company's."""
@@ -84,14 +121,16 @@ class ResCompany(models.Model):
         if not self.iused_user_id:
             # An administrator of settings need not be one of users; the values are ours.
             users_sudo = self.env["res.users"].sudo().with_context(no_reset_password=True)
-            self.iused_user_id = users_sudo.create({
-                "name": f"iUsed ({self.name})",
-                "login": f"iused-{self.id}",
-                "company_id": self.id,
-                "company_ids": [fields.Command.set(self.ids)],
-                "group_ids": [fields.Command.set(self.env.ref("base.group_portal").ids)],
-                "tz": self.partner_id.tz or self.env.user.tz,
-            })
+            self.iused_user_id = users_sudo.create(
+                {
+                    "name": f"iUsed ({self.name})",
+                    "login": f"iused-{self.id}",
+                    "company_id": self.id,
+                    "company_ids": [fields.Command.set(self.ids)],
+                    "group_ids": [fields.Command.set(self.env.ref("base.group_portal").ids)],
+                    "tz": self.partner_id.tz or self.env.user.tz,
+                }
+            )
         return self.iused_user_id
 
     def _iused_ensure_partner(self):
@@ -100,7 +139,12 @@ class ResCompany(models.Model):
         if not self.iused_partner_id:
             # An order must not fail because nobody made the customer; iUsed's user has no rights on contacts.
             self_sudo = self.sudo()
-            self_sudo.iused_partner_id = self_sudo.env["res.partner"].create({
-                "name": "iUsed", "is_company": True, "company_id": self.id, "country_id": self.env.ref("base.nl").id,
-            })
+            self_sudo.iused_partner_id = self_sudo.env["res.partner"].create(
+                {
+                    "name": "iUsed",
+                    "is_company": True,
+                    "company_id": self.id,
+                    "country_id": self.env.ref("base.nl").id,
+                }
+            )
         return self.iused_partner_id

@@ -1,4 +1,6 @@
-from odoo import _, api, fields, models
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
+
 from odoo.addons.base.models.res_users import check_identity
 
 from .ir_http import KEY_SCOPE
@@ -11,10 +13,15 @@ class ResConfigSettings(models.TransientModel):
     iused_partner_id = fields.Many2one(related="company_id.iused_partner_id", readonly=False)
     iused_warehouse_ids = fields.Many2many(related="company_id.iused_warehouse_ids", readonly=False)
     iused_order_policy = fields.Selection(related="company_id.iused_order_policy", readonly=False)
+    iused_retention_days = fields.Integer(related="company_id.iused_retention_days", readonly=False)
     iused_webhook_is_set = fields.Boolean(related="company_id.iused_webhook_is_set")
     # Write-only: taken from the form, kept on the company, never read back into the form.
-    iused_new_webhook_url = fields.Char("iUsed Webhook URL", store=False, inverse="_inverse_iused_new_webhook_url",
-                                        compute="_compute_iused_new_webhook_url")
+    iused_new_webhook_url = fields.Char(
+        "iUsed Webhook URL",
+        store=False,
+        inverse="_inverse_iused_new_webhook_url",
+        compute="_compute_iused_new_webhook_url",
+    )
     iused_token_ids = fields.Many2many("res.users.apikeys", compute="_compute_iused_token_ids")
 
     @api.depends("company_id")
@@ -30,8 +37,14 @@ class ResConfigSettings(models.TransientModel):
     @api.depends("company_id", "iused_user_id")
     def _compute_iused_token_ids(self):
         for settings in self:
-            settings.iused_token_ids = self.env["res.users.apikeys"].search([
-                ("user_id", "=", settings.company_id.iused_user_id.id), ("scope", "=", KEY_SCOPE)])
+            settings.iused_token_ids = self.env["res.users.apikeys"].search(
+                [("user_id", "=", settings.company_id.iused_user_id.id), ("scope", "=", KEY_SCOPE)]
+            )
+
+    def _check_iused_administrator(self):
+        """:raises AccessError: for who may not change settings; a button can be called without them"""
+        if not self.env.is_system():
+            raise AccessError(self.env._("Only administrators can connect a company to iUsed."))
 
     @check_identity
     def action_iused_make_token(self):
@@ -39,15 +52,16 @@ class ResConfigSettings(models.TransientModel):
 
         Odoo keeps only a hash of it: neither we nor the administrator can read it again.
         """
+        self._check_iused_administrator()
         company = self.env.company
         user = company._iused_ensure_user()
         company._iused_ensure_partner()
         # The key must be the iUsed user's and must not expire by itself, which only administrators may ask for.
         keys_sudo = self.env["res.users.apikeys"].with_user(user).sudo()
-        key = keys_sudo._generate(KEY_SCOPE, _("iUsed access token"), None)
+        key = keys_sudo._generate(KEY_SCOPE, self.env._("iUsed access token"), None)
         return {
             "type": "ir.actions.act_window",
-            "name": _("Access Token for iUsed"),
+            "name": self.env._("Access Token for iUsed"),
             "res_model": "res.users.apikeys.show",
             "views": [(self.env.ref("sale_iused.res_users_apikeys_show_view_form").id, "form")],
             "target": "new",
@@ -56,5 +70,6 @@ class ResConfigSettings(models.TransientModel):
 
     def action_iused_forget_webhook(self):
         """Take the webhook URL away: shipment updates wait until there is a new one."""
+        self._check_iused_administrator()
         self.env.company.sudo().iused_webhook_url = False  # closed to everybody; only administrators get here
         return {"type": "ir.actions.client", "tag": "soft_reload"}

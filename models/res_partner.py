@@ -32,8 +32,14 @@ class ResPartner(models.Model):
     def _iused_prepare_consumer(self, company, address, name, phone, email):
         country = self.env["res.country"].search([("code", "=", address.country)], limit=1)
         state = address.state and self.env["res.country.state"].search(
-            [("country_id", "=", country.id), "|", ("code", "=ilike", address.state), ("name", "=ilike", address.state)],
-            limit=1)
+            [
+                ("country_id", "=", country.id),
+                "|",
+                ("code", "=ilike", address.state),
+                ("name", "=ilike", address.state),
+            ],
+            limit=1,
+        )
         return {
             "name": address.name or name,
             # The consumer stays a person, also where a company's name is part of the address.
@@ -58,4 +64,5 @@ class ResPartner(models.Model):
         if not number:
             return False
         return phone_validation.phone_format(
-            number, country.code, country.phone_code, force_format="E164", raise_exception=False)
+            number, country.code, country.phone_code, force_format="E164", raise_exception=False
+        )

@@ -1,4 +1,5 @@
 from odoo import models
+
 from odoo.addons.base.models.res_users import check_identity
 
 

@@ -15,20 +15,27 @@ class SaleOrder(models.Model):
     _inherit = "sale.order"
 
     iused_reference = fields.Char(
-        "iUsed Reference", copy=False, readonly=True, index="trigram", tracking=True,
-        help="iUsed's own number of this order.")
+        "iUsed Reference",
+        copy=False,
+        readonly=True,
+        index="trigram",
+        tracking=True,
+        help="iUsed's own number of this order.",
+    )
     iused_lines_digest = fields.Char(copy=False, readonly=True)
     iused_update_ids = fields.One2many("iused.shipment.update", "order_id", string="Shipment Updates")
     iused_update_count = fields.Integer(compute="_compute_iused_update_count")
 
     _iused_reference_unique = models.UniqueIndex(
         "(company_id, iused_reference) WHERE iused_reference IS NOT NULL",
-        "There already is an order with this iUsed reference.")
+        "There already is an order with this iUsed reference.",
+    )
 
     @api.depends("iused_update_ids")
     def _compute_iused_update_count(self):
-        counts = dict(self.env["iused.shipment.update"]._read_group(
-            [("order_id", "in", self.ids)], ["order_id"], ["__count"]))
+        counts = dict(
+            self.env["iused.shipment.update"]._read_group([("order_id", "in", self.ids)], ["order_id"], ["__count"])
+        )
         for order in self:
             order.iused_update_count = counts.get(order, 0)
 
@@ -85,8 +92,10 @@ class SaleOrder(models.Model):
     @api.model
     def _iused_digest(self, payload):
         """Return what tells two sets of lines apart."""
-        lines = [[line.line_id, line.sku, line.ean, line.quantity, line.price and str(line.price.normalize())]
-                 for line in payload.lines]
+        lines = [
+            [line.line_id, line.sku, line.ean, line.quantity, line.price and str(line.price.normalize())]
+            for line in payload.lines
+        ]
         return hashlib.sha256(json.dumps([payload.currency, lines]).encode()).hexdigest()
 
     @api.model
@@ -97,21 +106,32 @@ class SaleOrder(models.Model):
         """
         faults = []
         if payload.currency and payload.currency != company.currency_id.name:
-            faults.append({"pointer": payload.pointers.get("currency", ""),
-                           "detail": f"Prices are in {company.currency_id.name} here, not in {payload.currency}."})
+            faults.append(
+                {
+                    "pointer": payload.pointers.get("currency", ""),
+                    "detail": f"Prices are in {company.currency_id.name} here, not in {payload.currency}.",
+                }
+            )
         products = [self._iused_find_product(line, faults) for line in payload.lines]
         if faults:
             raise problem(422, f"Order {payload.order_id} is refused; nothing was stored.", errors=faults)
         partner = company._iused_ensure_partner()
         consumer = self.env["res.partner"]._iused_find_or_create_consumer(
-            company, payload.shipping_address, payload.customer_name, payload.customer_phone, payload.customer_email)
-        order = self.new({
-            "company_id": company.id, "partner_id": partner.id, "partner_shipping_id": consumer.id,
-            # No pricelist: prices are agreed with iUsed, in the company's currency.
-            "pricelist_id": False,
-        })
-        lines = [self._iused_prepare_line(order, line, product)
-                 for line, product in zip(payload.lines, products, strict=True)]
+            company, payload.shipping_address, payload.customer_name, payload.customer_phone, payload.customer_email
+        )
+        order = self.new(
+            {
+                "company_id": company.id,
+                "partner_id": partner.id,
+                "partner_shipping_id": consumer.id,
+                # No pricelist: prices are agreed with iUsed, in the company's currency.
+                "pricelist_id": False,
+            }
+        )
+        lines = [
+            self._iused_prepare_line(order, line, product)
+            for line, product in zip(payload.lines, products, strict=True)
+        ]
         return {
             "company_id": company.id,
             "partner_id": partner.id,
@@ -133,9 +153,12 @@ class SaleOrder(models.Model):
         if len(products) != 1:
             field = "sku" if line.sku else "ean"
             text = f"{field.upper()} {line.sku or line.ean}"
-            faults.append({
-                "pointer": line.pointers.get(field, line.pointer),
-                "detail": f"{text} belongs to several products." if products else f"{text} is not known."})
+            faults.append(
+                {
+                    "pointer": line.pointers.get(field, line.pointer),
+                    "detail": f"{text} belongs to several products." if products else f"{text} is not known.",
+                }
+            )
         return products
 
     @api.model

@@ -17,5 +17,6 @@ class SaleOrderLine(models.Model):
         if not any(taxes.flatten_taxes_hierarchy().mapped("price_include")):
             return price
         totals = taxes.with_context(force_price_include=False).compute_all(
-            price, currency=order.currency_id, quantity=1.0, product=product, partner=order.partner_shipping_id)
+            price, currency=order.currency_id, quantity=1.0, product=product, partner=order.partner_shipping_id
+        )
         return totals["total_included"]

@@ -11,11 +11,13 @@ class StockMoveLine(models.Model):
         """
         self.ensure_one()
         pieces = 1 if self.product_id.tracking == "serial" else int(self.quantity_product_uom)
-        return [{
-            "order_id": self.move_id.sale_line_id.order_id.id,
-            "picking_id": self.picking_id.id,
-            "move_line_id": self.id,
-            "product_id": self.product_id.id,
-            "serial_number": self.lot_id.name or self.lot_name or False,
-            "tracking_reference": self.picking_id.carrier_tracking_ref or False,
-        }] * pieces
+        return [
+            {
+                "order_id": self.move_id.sale_line_id.order_id.id,
+                "picking_id": self.picking_id.id,
+                "move_line_id": self.id,
+                "product_id": self.product_id.id,
+                "serial_number": self.lot_id.name or self.lot_name or False,
+                "tracking_reference": self.picking_id.carrier_tracking_ref or False,
+            }
+        ] * pieces

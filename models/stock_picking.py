@@ -6,10 +6,17 @@ class StockPicking(models.Model):
 
     iused_update_ids = fields.One2many("iused.shipment.update", "picking_id", string="iUsed Shipment Updates")
     iused_state = fields.Selection(
-        [("waiting", "Waiting"), ("pending", "To send"), ("retry", "To retry"), ("stopped", "Stopped"),
-         ("sent", "Sent")],
-        string="iUsed", compute="_compute_iused_state",
-        help="What iUsed knows of this delivery.")
+        [
+            ("waiting", "Waiting"),
+            ("pending", "To send"),
+            ("retry", "To retry"),
+            ("stopped", "Stopped"),
+            ("sent", "Sent"),
+        ],
+        string="iUsed",
+        compute="_compute_iused_state",
+        help="What iUsed knows of this delivery.",
+    )
     iused_trouble = fields.Char(compute="_compute_iused_state")
 
     @api.depends("iused_update_ids.state", "iused_update_ids.reason")

@@ -2,6 +2,7 @@
 
 Sources: ISO 3166-1 (codes), Unicode CLDR (names), Universal Postal Union (where the house number is written).
 """
+
 import re
 import unicodedata
 
@@ -82,8 +83,6 @@ _NAMES = """
 """
 
 
-
-
 def _plain(text):
     """Return the letters of `text` in lower case, without diacritics, spaces and punctuation."""
     return re.sub(r"[\W\d_]", "", unicodedata.normalize("NFKD", text.casefold()))
@@ -120,9 +119,10 @@ _RESPELLED = {"AT", "BE", "CH", "DE", "NL"}  # where a joined line is understood
 # "Dorpsstraat 12", "Dorpsstraat 12a", "Dorpsstraat 12-A", "Plein 1944 nr. 5", "Kade 12 - 2", "Straat 5 bis".
 # A number after a mere space is no addition: in "Rijksweg 12 5" and "Plein 1944 5" the house is 5.
 _TAIL = re.compile(
-    r"(?P<street>.*\S)\s+(?:(?:nr|no)\.?\s*|nummer\s+)?(?P<number>[0-9]{1,5})"
+    r"(?P<street>.*[^\s–-])\s+(?:(?:nr|no)\.?)?(?P<number>[0-9]{1,5})"
     r"(?:\s*[-–]?\s*(?P<letters>[^\W\d_]{1,4}[0-9]{0,3})|\s*[-–]\s*(?P<digits>[0-9]{1,4}[a-z]?))?",
-    re.IGNORECASE)
+    re.IGNORECASE,
+)
 
 
 def street_line(street, number, addition, country):
@@ -165,6 +165,6 @@ def _respelled(line):
         letters = letters.lower()
     elif len(letters) == 1 or letters[1:].isdigit():
         letters = letters.upper()
-    street = re.sub(r"(?<=[^\W\d_]),$", "", tail["street"])
+    street = re.sub(r"\s+(nr\.?|no\.?|nummer)$|(?<=[^\W\d_]),$", "", tail["street"], flags=re.IGNORECASE)
     end = f"{tail['number']}-{tail['digits'].upper()}" if tail["digits"] else f"{tail['number']} {letters}"
     return f"{street} {end}".strip()

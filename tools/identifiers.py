@@ -5,6 +5,7 @@ Sources: 3GPP TS 23.003 section 6.2 (IMEI), GS1 General Specifications section 7
 python-stdnum computes the check digits; the forms are ours, for stdnum drops spaces and hyphens, and takes
 all zeros and an IMEI of 14 or 16 digits too.
 """
+
 import re
 
 from stdnum import ean, luhn

@@ -8,10 +8,11 @@ does not know, the caller maps.
 Sources: RFC 8259 (JSON), RFC 6901 (JSON pointer), ISO 8601 (dates), ISO 3166-1 (countries), ISO 4217
 (currencies).
 """
+
 import json
 import re
 import unicodedata
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from datetime import timezone as fixed_zone
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
@@ -25,92 +26,184 @@ _GIVEN = "first_name given_name forename voornaam"
 _INFIX = "infix middle_name tussenvoegsel"
 _FAMILY = "last_name surname family_name achternaam"
 _EMAIL = "email e_mail email_address emailadres"
-_PHONE = ("phone phone_number telephone telephone_number mobile mobile_phone mobile_number tel telefoon"
-          " telefoonnummer")
+_PHONE = "phone phone_number telephone telephone_number mobile mobile_phone mobile_number tel telefoon telefoonnummer"
 
 # Our field: how its value is read (a key of `_PARSERS`), and the names it goes by, the best first. A dot
 # leads into an object.
 TABLE = {
-    "order_id": ("reference", (
-        "order_id order_number order_no order_nr order_reference order_ref reference bestelnummer order.id"
-        " order.number order.reference id number")),
-    "created_at": ("moment", (
-        "created_at created created_on date_created order_date ordered_at placed_at date timestamp"
-        " besteldatum")),
-    "requested_date": ("day", (
-        "requested_date requested_delivery_date requested_ship_date desired_delivery_date delivery_date"
-        " expected_delivery_date ship_by")),
+    "order_id": (
+        "reference",
+        (
+            "order_id order_number order_no order_nr order_reference order_ref reference bestelnummer order.id"
+            " order.number order.reference id number"
+        ),
+    ),
+    "created_at": (
+        "moment",
+        ("created_at created created_on date_created order_date ordered_at placed_at date timestamp besteldatum"),
+    ),
+    "requested_date": (
+        "day",
+        (
+            "requested_date requested_delivery_date requested_ship_date desired_delivery_date delivery_date"
+            " expected_delivery_date ship_by"
+        ),
+    ),
     "currency": ("currency", "currency currency_code currency_iso currency.code valuta"),
     "status": ("status", "status order_status"),
-    "note": ("note", (
-        "note notes remark remarks comment comments customer_note order_note instructions"
-        " delivery_instructions opmerking opmerkingen")),
+    "note": (
+        "note",
+        (
+            "note notes remark remarks comment comments customer_note order_note instructions"
+            " delivery_instructions opmerking opmerkingen"
+        ),
+    ),
     "customer.name": ("text", "name full_name naam"),
     "customer.first_name": ("text", _GIVEN),
     "customer.infix": ("text", _INFIX),
     "customer.last_name": ("text", _FAMILY),
     "customer.email": ("text", _EMAIL),
     "customer.phone": ("text", _PHONE),
-    "shipping_address.name": ("text", (
-        "name full_name recipient recipient_name contact_name contact_person attention naam customer_name"
-        " recipient.name")),
+    "shipping_address.name": (
+        "text",
+        (
+            "name full_name recipient recipient_name contact_name contact_person attention naam customer_name"
+            " recipient.name"
+        ),
+    ),
     "shipping_address.first_name": ("text", _GIVEN),
     "shipping_address.infix": ("text", _INFIX),
     "shipping_address.last_name": ("text", _FAMILY),
-    "shipping_address.company": ("text", (
-        "company company_name organisation organization business_name bedrijf bedrijfsnaam")),
-    "shipping_address.street": ("text", (
-        "street street_name street1 street_line1 street_address address_line1 address1 line1 address straat"
-        " straatnaam adres")),
+    "shipping_address.company": (
+        "text",
+        ("company company_name organisation organization business_name bedrijf bedrijfsnaam"),
+    ),
+    "shipping_address.street": (
+        "text",
+        (
+            "street street_name street1 street_line1 street_address address_line1 address1 line1 address straat"
+            " straatnaam adres"
+        ),
+    ),
     "shipping_address.house_number": ("text", "house_number house_no house_nr street_number huisnummer"),
-    "shipping_address.house_number_addition": ("text", (
-        "house_number_addition house_number_suffix house_number_ext house_number_extension house_addition"
-        " addition huisnummer_toevoeging toevoeging")),
-    "shipping_address.street2": ("text", (
-        "street2 additional_street street_additional street_line2 address_line2 address2 line2"
-        " additional_address address_addition adres2")),
+    "shipping_address.house_number_addition": (
+        "text",
+        (
+            "house_number_addition house_number_suffix house_number_ext house_number_extension house_addition"
+            " addition huisnummer_toevoeging toevoeging"
+        ),
+    ),
+    "shipping_address.street2": (
+        "text",
+        (
+            "street2 additional_street street_additional street_line2 address_line2 address2 line2"
+            " additional_address address_addition adres2"
+        ),
+    ),
     "shipping_address.postal_code": ("postal_code", "postal_code postcode post_code zip_code zip plz"),
     "shipping_address.city": ("text", "city city_name town locality place plaats woonplaats stad"),
-    "shipping_address.state": ("text", (
-        "state_code province_code state province region state.code province.code region.code provincie")),
-    "shipping_address.country": ("country", (
-        "country_code country_iso country_iso2 country_iso3 landcode country country.code country.iso"
-        " country.iso2 country.name country_name land")),
+    "shipping_address.state": (
+        "text",
+        ("state_code province_code state province region state.code province.code region.code provincie"),
+    ),
+    "shipping_address.country": (
+        "country",
+        (
+            "country_code country_iso country_iso2 country_iso3 landcode country country.code country.iso"
+            " country.iso2 country.name country_name land"
+        ),
+    ),
     "shipping_address.phone": ("text", _PHONE),
     "shipping_address.email": ("text", _EMAIL),
     "lines[].line_id": ("text", "line_id line_item_id order_line_id order_item_id line_number line_no id"),
-    "lines[].sku": ("text", (
-        "sku product_sku item_sku offer_sku seller_sku supplier_sku product_code item_code article_code"
-        " article_number artikelnummer product.sku item.sku article.sku offer.sku variant.sku")),
-    "lines[].ean": ("text", (
-        "ean ean13 ean_code gtin gtin13 barcode upc product.ean item.ean article.ean offer.ean variant.ean"
-        " product.gtin product.barcode")),
-    "lines[].name": ("text", (
-        "name product_name item_name title description product_title product.name product.title item.name"
-        " article.name")),
+    "lines[].sku": (
+        "text",
+        (
+            "sku product_sku item_sku offer_sku seller_sku supplier_sku product_code item_code article_code"
+            " article_number artikelnummer product.sku item.sku article.sku offer.sku variant.sku"
+        ),
+    ),
+    "lines[].ean": (
+        "text",
+        (
+            "ean ean13 ean_code gtin gtin13 barcode upc product.ean item.ean article.ean offer.ean variant.ean"
+            " product.gtin product.barcode"
+        ),
+    ),
+    "lines[].name": (
+        "text",
+        (
+            "name product_name item_name title description product_title product.name product.title item.name"
+            " article.name"
+        ),
+    ),
     "lines[].quantity": ("quantity", "quantity qty quantity_ordered ordered_quantity pieces count aantal"),
     # What iUsed pays comes before anything that might be what the consumer pays.
-    "lines[].price": ("price", (
-        "price_purchase_amount purchase_price price_excl_vat unit_price_excl_vat price_excl_tax net_price"
-        " unit_price price price.amount unit_price.amount price.value prijs")),
+    "lines[].price": (
+        "price",
+        (
+            "price_purchase_amount purchase_price price_excl_vat unit_price_excl_vat price_excl_tax net_price"
+            " unit_price price price.amount unit_price.amount price.value prijs"
+        ),
+    ),
 }
 
 _LINES = (
-    "lines", "line_items", "order_lines", "order_items", "items", "products", "articles", "positions", "rows",
-    "line", "order_line")
+    "lines",
+    "line_items",
+    "order_lines",
+    "order_items",
+    "items",
+    "products",
+    "articles",
+    "positions",
+    "rows",
+    "line",
+    "order_line",
+)
 _ONE_PRODUCT = ("item", "product", "article", "line_item", "order_item")  # a line if its quantity is inside
 _LINE_FIELDS = [ours for ours in TABLE if ours.startswith("lines[].")]
 _PLACES = {
     "customer": (
-        "customer.", "buyer.", "consumer.", "client.", "contact.",
-        "customer_", "buyer_", "consumer_", "client_", "contact_"),
+        "customer.",
+        "buyer.",
+        "consumer.",
+        "client.",
+        "contact.",
+        "customer_",
+        "buyer_",
+        "consumer_",
+        "client_",
+        "contact_",
+    ),
     "shipping_address": (
-        "shipping_address.", "delivery_address.", "ship_to_address.", "ship_to.address.", "ship_to.",
-        "shipping.address.", "shipping.", "delivery.address.", "delivery.", "recipient.address.",
-        "recipient.", "consignee.address.", "consignee.", "addresses.shipping.", "addresses.delivery.",
-        "customer.shipping_address.", "customer.delivery_address.",
-        "shipping_", "delivery_", "ship_to_", "recipient_", "",
-        "address.", "customer.address.", "customer.", "customer_"),
+        "shipping_address.",
+        "delivery_address.",
+        "ship_to_address.",
+        "ship_to.address.",
+        "ship_to.",
+        "shipping.address.",
+        "shipping.",
+        "delivery.address.",
+        "delivery.",
+        "recipient.address.",
+        "recipient.",
+        "consignee.address.",
+        "consignee.",
+        "addresses.shipping.",
+        "addresses.delivery.",
+        "customer.shipping_address.",
+        "customer.delivery_address.",
+        "shipping_",
+        "delivery_",
+        "ship_to_",
+        "recipient_",
+        "",
+        "address.",
+        "customer.address.",
+        "customer.",
+        "customer_",
+    ),
 }
 # A place holds the customer or the address if one of these is found there.
 _TELLING = {
@@ -129,7 +222,7 @@ FIELDS = (*TABLE, "shipping_address", "lines")
 
 MAX_FAULTS = 100
 MAX_QUANTITY = 100_000
-MAX_PRICE = 10 ** 9
+MAX_PRICE = 10**9
 MAX_TEXT = 255  # characters
 MAX_REFERENCE = 64
 MAX_NOTE = 10_000
@@ -147,6 +240,7 @@ class Fault:
     `pointer` is the RFC 6901 pointer of the value at fault in the document that was pushed, or of the object
     in which a value is missing; "" is the whole document. `field` is our name of it ("lines[0].sku"), or "".
     """
+
     pointer: str
     detail: str
     field: str = field(default="", compare=False)
@@ -167,6 +261,7 @@ class JsonError(ValueError):
 @dataclass(frozen=True)
 class Address:
     """A delivery address. All text, "" where absent; `country` is an ISO 3166-1 alpha-2 code."""
+
     name: str = ""
     company: str = ""
     street: str = ""
@@ -189,6 +284,7 @@ class Address:
 @dataclass(frozen=True)
 class Line:
     """One line. `quantity` is in whole pieces, `price` for one piece without VAT (None: not told)."""
+
     line_id: str = ""
     sku: str = ""
     ean: str = ""
@@ -205,6 +301,7 @@ class Order:
 
     `pointers` tells where each field was found, and takes no part in comparing; so it is in a line.
     """
+
     order_id: str = ""
     created_at: datetime | None = None
     requested_date: date | None = None
@@ -221,6 +318,7 @@ class Order:
 
 class Row(NamedTuple):
     """One field as `explain` shows it; `pointer`, `value` and `fault` are "" where there is none."""
+
     field: str
     pointer: str
     value: str
@@ -259,11 +357,14 @@ def explain(document, **options):
     reader = _Reader(document, **options)
     reader.read()
     faults = {fault.field: fault.detail for fault in reader.faults}
-    rows = [Row(label, pointer, "" if value is None else str(value), faults.get(label, ""))
-            for label, (pointer, value) in reader.seen.items()
-            if pointer or label in faults or label.rpartition(".")[2] not in _NAME_PARTS]
-    return rows + [Row(fault.field, fault.pointer, "", fault.detail)
-                   for fault in reader.faults if fault.field not in reader.seen]
+    rows = [
+        Row(label, pointer, "" if value is None else str(value), faults.get(label, ""))
+        for label, (pointer, value) in reader.seen.items()
+        if pointer or label in faults or label.rpartition(".")[2] not in _NAME_PARTS
+    ]
+    return rows + [
+        Row(fault.field, fault.pointer, "", fault.detail) for fault in reader.faults if fault.field not in reader.seen
+    ]
 
 
 # -- JSON
@@ -290,8 +391,13 @@ def parse_json(body, max_depth=32):
         raise JsonError("it is empty")
     _check_depth(text, max_depth)
     try:
-        document = json.loads(text, parse_float=_json_number, parse_int=_json_number,
-                              parse_constant=_json_constant, object_pairs_hook=_json_object)
+        document = json.loads(
+            text,
+            parse_float=_json_number,
+            parse_int=_json_number,
+            parse_constant=_json_constant,
+            object_pairs_hook=_json_object,
+        )
     except json.JSONDecodeError as error:
         raise JsonError(str(error)) from None
     if "\\u" in text:  # the parser refuses raw NULs and surrogates, and lets escaped ones pass
@@ -366,6 +472,7 @@ def _steps(path):
 
 class _Node(NamedTuple):
     """A value of the document, and its pointer."""
+
     value: Any
     pointer: str
 
@@ -384,8 +491,9 @@ class _Node(NamedTuple):
     @property
     def is_blank(self):
         """Whether this counts as absent; so does an empty list, which is how PHP writes an empty object."""
-        return self.value is None or not (self.value.strip() if isinstance(self.value, str)
-                                          else self.value or not self.is_container)
+        return self.value is None or not (
+            self.value.strip() if isinstance(self.value, str) else self.value or not self.is_container
+        )
 
 
 # -- Reading values. Each function takes the value (numbers as Decimal) and the reader, and raises _Refused
@@ -410,7 +518,7 @@ def _kind(value):
 def _decimal(number):
     """Return a number as a Decimal without exponent, at most 100 digits before the point."""
     if isinstance(number, int):
-        number = Decimal(number if abs(number) < 10 ** 100 else "NaN")
+        number = Decimal(number if abs(number) < 10**100 else "NaN")
     elif isinstance(number, float):
         number = Decimal(repr(number))
     if not _is_sane(number):
@@ -426,8 +534,7 @@ def _clean(value, limit=MAX_TEXT, keep_newlines=False):
         raise _Refused(f"must be text, not {_kind(value)}")
     if _NOT_STORABLE.search(value.replace("\0", "")):
         raise _Refused("holds half a surrogate pair")
-    kept = "".join(
-        char for char in value[:10 * limit] if char.isspace() or unicodedata.category(char) != "Cc")
+    kept = "".join(char for char in value[: 10 * limit] if char.isspace() or unicodedata.category(char) != "Cc")
     lines = kept.splitlines() if keep_newlines else [kept]
     text = unicodedata.normalize("NFC", "\n".join(" ".join(line.split()) for line in lines).strip())
     if len(text) > limit or len(value) > 10 * limit:
@@ -488,12 +595,15 @@ def _read_quantity(value, _reader):
     return int(value)
 
 
-_PRICES = [re.compile(form) for form in (
-    r"[0-9]+(?P<decimals>[.,][0-9]+)?",
-    r"[0-9]{1,3}(\.[0-9]{3})+(?P<decimals>,[0-9]+)?",
-    r"[0-9]{1,3}(,[0-9]{3})+(?P<decimals>\.[0-9]+)?",
-    r"[0-9]{1,3}([ '’][0-9]{3})+(?P<decimals>[.,][0-9]+)?",
-)]
+_PRICES = [
+    re.compile(form)
+    for form in (
+        r"[0-9]+(?P<decimals>[.,][0-9]+)?",
+        r"[0-9]{1,3}(\.[0-9]{3})+(?P<decimals>,[0-9]+)?",
+        r"[0-9]{1,3}(,[0-9]{3})+(?P<decimals>\.[0-9]+)?",
+        r"[0-9]{1,3}([ '’][0-9]{3})+(?P<decimals>[.,][0-9]+)?",
+    )
+]
 
 
 def _read_price(value, _reader):
@@ -520,13 +630,14 @@ def _price_of_text(value):
     if not match:
         raise _Refused(f"must be a number, not {_quote(value)}")
     decimals = match["decimals"] or ""
-    whole = re.sub("[^0-9]", "", text[:len(text) - len(decimals)])
+    whole = re.sub("[^0-9]", "", text[: len(text) - len(decimals)])
     return Decimal(f"{sign}{whole}.{decimals[1:] or 0}")
 
 
 _ISO = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]+)?)?"
-    r" ?(?:([Zz])|([+-])([0-9]{2})(?::?([0-9]{2}))?)?)?")
+    r" ?(?:([Zz])|([+-])([0-9]{2})(?::?([0-9]{2}))?)?)?"
+)
 
 
 def _zoned(value, reader):
@@ -540,7 +651,7 @@ def _zoned(value, reader):
             result = datetime(*(int(part or 0) for part in iso.groups()[:6]), tzinfo=_offset(iso, reader))
         elif isinstance(value, Decimal) or re.fullmatch("[0-9]{10}|[0-9]{13}", text):
             seconds = Decimal(value)
-            seconds = seconds / 1000 if seconds >= 10 ** 11 else seconds  # as seconds: the year 5138
+            seconds = seconds / 1000 if seconds >= 10**11 else seconds  # as seconds: the year 5138
             result = datetime(1970, 1, 1, tzinfo=fixed_zone.utc) + timedelta(seconds=int(seconds))
         else:
             raise refused
@@ -570,9 +681,17 @@ def _read_day(value, reader):
 
 
 _PARSERS = {
-    "text": _read_text, "reference": _read_reference, "note": _read_note, "status": _read_status,
-    "currency": _read_currency, "country": _read_country, "postal_code": _read_postal_code,
-    "quantity": _read_quantity, "price": _read_price, "moment": _read_moment, "day": _read_day,
+    "text": _read_text,
+    "reference": _read_reference,
+    "note": _read_note,
+    "status": _read_status,
+    "currency": _read_currency,
+    "country": _read_country,
+    "postal_code": _read_postal_code,
+    "quantity": _read_quantity,
+    "price": _read_price,
+    "moment": _read_moment,
+    "day": _read_day,
 }
 
 
@@ -582,8 +701,16 @@ _PARSERS = {
 class _Reader:
     """Reads one document; gathers `faults`, and in `seen` what was found: {field: (pointer, value)}."""
 
-    def __init__(self, document, *, timezone="Europe/Amsterdam", mapping=None, reference=None,
-                 require_reference=True, max_lines=1000):
+    def __init__(
+        self,
+        document,
+        *,
+        timezone="Europe/Amsterdam",
+        mapping=None,
+        reference=None,
+        require_reference=True,
+        max_lines=1000,
+    ):
         self.root = self.order = _Node(document, "")
         self.timezone = timezone
         self.reference = reference
@@ -592,8 +719,9 @@ class _Reader:
         self.faults = []
         self.seen = {}
         self._keys = {}
-        self.mapping = {ours: [paths] if isinstance(paths, str) else list(paths)
-                        for ours, paths in (mapping or {}).items() if paths}
+        self.mapping = {
+            ours: [paths] if isinstance(paths, str) else list(paths) for ours, paths in (mapping or {}).items() if paths
+        }
         for ours in sorted(self.mapping.keys() - set(FIELDS)):
             self.fault(self.root, f"The mapping names an unknown field: {ours}.")
 
@@ -646,8 +774,11 @@ class _Reader:
 
     def mapped(self, ours, order=None):
         """Return the nodes that the mapping names for a field, from the document and from the order in it."""
-        return [self.walk(base, path.replace("[]", "")) for path in self.mapping.get(ours, ())
-                for base in (self.root, order or self.order)]
+        return [
+            self.walk(base, path.replace("[]", ""))
+            for path in self.mapping.get(ours, ())
+            for base in (self.root, order or self.order)
+        ]
 
     # -- reading one value
 
@@ -690,16 +821,19 @@ class _Reader:
             return None
         self.order = order
         top = [(order, "")]
-        order_id = self.read_reference()
-        result = Order(order_id, self.field("created_at", top), self.field("requested_date", top),
-                       *(self.field(ours, top) or "" for ours in ("currency", "status", "note")))
-        cancelled = result.status == "cancelled"
-        if not order_id and (self.require_reference or cancelled) and not self.has_fault("order_id"):
+        values = {"order_id": self.read_reference(), "status": self.field("status", top) or ""}
+        cancelled = values["status"] == "cancelled"
+        missing = not values["order_id"] and not self.has_fault("order_id")
+        if missing and (self.require_reference or cancelled):
             self.take("order_id", None, order, required=True)
-        if not cancelled:
-            result = replace(result, **self.read_people(), lines=self.read_lines())
-        return replace(result, pointers={
-            label: pointer for label, (pointer, _value) in self.seen.items() if pointer and "[" not in label})
+        if not cancelled:  # of which nothing else matters, be it wrong
+            values |= {ours: self.field(ours, top) for ours in ("created_at", "requested_date")}
+            values |= {ours: self.field(ours, top) or "" for ours in ("currency", "note")}
+            values |= self.read_people() | {"lines": self.read_lines()}
+        return Order(
+            **values,
+            pointers={label: pointer for label, (pointer, _value) in self.seen.items() if pointer and "[" not in label},
+        )
 
     def read_reference(self):
         """Return the reference of the document, or the one that the caller knows; they may not differ."""
@@ -710,8 +844,11 @@ class _Reader:
             self.fault(self.root, f"in the URL {refused}", "order_id")
             return order_id
         if order_id and known and order_id != known:
-            self.fault(_Node(order_id, self.seen["order_id"][0]),
-                       f"is {_quote(order_id)}, but the URL names {_quote(known)}", "order_id")
+            self.fault(
+                _Node(order_id, self.seen["order_id"][0]),
+                f"is {_quote(order_id)}, but the URL names {_quote(known)}",
+                "order_id",
+            )
         return known or order_id
 
     # -- its envelope
@@ -742,18 +879,27 @@ class _Reader:
         """Return the nodes in which `node`, being an envelope, may hold the order."""
         if isinstance(node.value, list):
             return node.children() if len(node.value) == 1 else []
-        return [child for child in (node.child(key) for key in node.value if _name(key) in _ENVELOPES)
-                if child.is_container] if isinstance(node.value, dict) else []
+        return (
+            [
+                child
+                for child in (node.child(key) for key in node.value if _name(key) in _ENVELOPES)
+                if child.is_container
+            ]
+            if isinstance(node.value, dict)
+            else []
+        )
 
     def score(self, node):
         """Return how much an object looks like an order; 0 for anything else."""
         if not isinstance(node.value, dict):
             return 0
         sure = any(self.mapped("order_id", node)) or self.named("order_id", node, skip=("id", "number"))
-        return (4 * bool(self.line_list(node) or self.is_flat(node))
-                + 4 * bool(self.place("shipping_address", node))
-                + (2 if sure else bool(self.named("order_id", node)))
-                + bool(self.named("status", node)))
+        return (
+            4 * bool(self.line_list(node) or self.is_flat(node))
+            + 4 * bool(self.place("shipping_address", node))
+            + (2 if sure else bool(self.named("order_id", node)))
+            + bool(self.named("status", node))
+        )
 
     # -- its people
 
@@ -796,8 +942,7 @@ class _Reader:
         names = [f"{group}.{key}" for group in _PLACES for key in ("name", *_NAME_PARTS)]
         if not address["name"] and not self.has_fault(*names):
             self.take("shipping_address.name", None, self.scopes("shipping_address")[0][0], required=True)
-        return {**{f"customer_{key}": value for key, value in customer.items()},
-                "shipping_address": Address(**address)}
+        return {**{f"customer_{key}": value for key, value in customer.items()}, "shipping_address": Address(**address)}
 
     def read_group(self, group, keys, more=()):
         """Return {key: text} of the customer or address; a name in parts is joined.
@@ -807,8 +952,7 @@ class _Reader:
         scopes = self.scopes(group)
 
         def read(key):
-            tried = [*(scopes if key in _PERSON else scopes[:1]),
-                     *(more if key in ("email", "phone") else ())]
+            tried = [*(scopes if key in _PERSON else scopes[:1]), *(more if key in ("email", "phone") else ())]
             return self.field(f"{group}.{key}", tried, required=key in _REQUIRED) or ""
 
         values = {key: read(key) for key in keys}
@@ -822,17 +966,23 @@ class _Reader:
 
     def line_list(self, order):
         """Return the node of the list of lines, or of the one line given as an object, or None."""
-        lists = {path.partition("[]")[0] for ours in _LINE_FIELDS for path in self.mapping.get(ours, ())
-                 if "[]" in path}
+        lists = {
+            path.partition("[]")[0] for ours in _LINE_FIELDS for path in self.mapping.get(ours, ()) if "[]" in path
+        }
         if "lines" in self.mapping:
             found = self.mapped("lines", order)
         elif lists:
             found = [self.walk(base, path) for path in sorted(lists) for base in (self.root, order)]
         else:
             single = (self.walk(order, name) for name in _ONE_PRODUCT)
-            found = [*(self.walk(order, name) for name in _LINES),
-                     *(node for node in single if node and (
-                         isinstance(node.value, list) or self.named("lines[].quantity", node)))]
+            found = [
+                *(self.walk(order, name) for name in _LINES),
+                *(
+                    node
+                    for node in single
+                    if node and (isinstance(node.value, list) or self.named("lines[].quantity", node))
+                ),
+            ]
         return next((node for node in found if node and node.is_container), None)
 
     def is_flat(self, order):
@@ -846,8 +996,7 @@ class _Reader:
         """
         if ours in self.mapping:
             bases = (line, self.root) if flat else (line,)
-            return self.find(self.walk(base, path.rpartition("[]")[2])
-                             for path in self.mapping[ours] for base in bases)
+            return self.find(self.walk(base, path.rpartition("[]")[2]) for path in self.mapping[ours] for base in bases)
         return self.named(ours, line, skip=_NOT_OF_A_PRODUCT if flat else ())
 
     def read_lines(self):
@@ -857,8 +1006,13 @@ class _Reader:
             if self.is_flat(self.order):
                 return (self.read_line(0, self.order, flat=True),)
             wrong = self.find(self.walk(self.order, name) for name in _LINES)
-            self.fault(wrong or self.order, f"must be a list of lines, not {_kind(wrong.value)}" if wrong
-                       else f"is missing (tried {_some(_LINES)})", "lines")
+            self.fault(
+                wrong or self.order,
+                f"must be a list of lines, not {_kind(wrong.value)}"
+                if wrong
+                else f"is missing (tried {_some(_LINES)})",
+                "lines",
+            )
             return ()
         if isinstance(node.value, dict):
             return (self.read_line(0, node),)
@@ -876,8 +1030,9 @@ class _Reader:
         values, pointers = {}, {}
         for ours in _LINE_FIELDS:
             key = ours.removeprefix("lines[].")
-            value = self.take(ours, self.line_node(ours, node, flat), node, f"{label}.{key}",
-                              required=key == "quantity")
+            value = self.take(
+                ours, self.line_node(ours, node, flat), node, f"{label}.{key}", required=key == "quantity"
+            )
             if value is not None:
                 values[key], pointers[key] = value, self.seen[f"{label}.{key}"][0]
         if not {"sku", "ean"} & values.keys() and not self.has_fault(f"{label}.sku", f"{label}.ean"):

@@ -1,4 +1,5 @@
 """Refusals as RFC 9457 problem details: what a machine can act on and a person can read, never HTML."""
+
 import json
 
 from werkzeug.exceptions import HTTPException, default_exceptions

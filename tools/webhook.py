@@ -1,5 +1,8 @@
 """The call to iUsed's shipment webhook, and what its answer means. Plain Python without Odoo."""
+
+import logging
 import math
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -12,6 +15,19 @@ USER_AGENT = "sale_iused/19.0.1.0.0 (Odoo)"
 RETRIED_STATUSES = {408, 425, 429}
 LONGEST_ANSWER = 200  # characters of an answer that are kept
 LONGEST_RETRY_AFTER = 24 * 3600  # seconds
+
+_calling = threading.local()
+
+
+class _Silence(logging.Filter):
+    """Drops what the HTTP library logs of a call of ours: at level DEBUG it would write the address down."""
+
+    def filter(self, record):
+        return not getattr(_calling, "now", False)
+
+
+for _name in ("urllib3.connectionpool", "urllib3.util.retry"):
+    logging.getLogger(_name).addFilter(_Silence())
 
 
 @dataclass(frozen=True)
@@ -48,11 +64,19 @@ def send(session, url, body, event_id):
     :param str event_id: sent as `Idempotency-Key` (IETF draft), equal for every try of one update
     :rtype: Outcome
     """
+    _calling.now = True
     try:
-        response = session.post(url, json=body, timeout=TIMEOUT, allow_redirects=False, headers={
-            "Idempotency-Key": event_id, "User-Agent": USER_AGENT, "Accept": "application/json"})
+        response = session.post(
+            url,
+            json=body,
+            timeout=TIMEOUT,
+            allow_redirects=False,
+            headers={"Idempotency-Key": event_id, "User-Agent": USER_AGENT, "Accept": "application/json"},
+        )
     except requests.RequestException as error:
         return Outcome(Outcome.RETRY, _describe(error))
+    finally:
+        _calling.now = False
     return judge(response.status_code, response.reason, response.text, response.headers.get("Retry-After"))
 
 

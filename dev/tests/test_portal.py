@@ -37,8 +37,15 @@ Portal = portal_module.Portal
 PortalClient = portal_module.PortalClient
 
 UPDATE = {"serial_number": "356938035643809", "track_and_trace": "3SABC123", "external_order_id": "S00042"}
-OFFER = {"sku": "A", "name": "Phone", "ean": "4006381333931", "stock_available": 2,
-         "price_purchase_amount": 150.5, "price_consumer_amount": 199.99, "currency": "EUR"}
+OFFER = {
+    "sku": "A",
+    "name": "Phone",
+    "ean": "4006381333931",
+    "stock_available": 2,
+    "price_purchase_amount": 150.5,
+    "price_consumer_amount": 199.99,
+    "currency": "EUR",
+}
 
 
 @pytest.fixture
@@ -85,8 +92,10 @@ class Refurbisher(ThreadingHTTPServer):
     def answers(self, body, status=200, **headers):
         self.status = status
         self.data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.headers = {"Content-Type": "application/json",
-                        **{name.replace("_", "-"): value for name, value in headers.items()}}
+        self.headers = {
+            "Content-Type": "application/json",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
 
 
 class RefurbisherHandler(BaseHTTPRequestHandler):
@@ -212,9 +221,12 @@ def test_unknown_order_is_refused_unless_any_is_accepted(portal):
 
 
 def test_same_idempotency_key_is_answered_alike_but_is_a_repeat(portal):
-    answers = [send(portal.webhook_url, key="one"), send(portal.webhook_url, key="one"),
-               send(portal.webhook_url, {**UPDATE, "track_and_trace": "other"}, key="one"),
-               send(portal.webhook_url, key="two")]
+    answers = [
+        send(portal.webhook_url, key="one"),
+        send(portal.webhook_url, key="one"),
+        send(portal.webhook_url, {**UPDATE, "track_and_trace": "other"}, key="one"),
+        send(portal.webhook_url, key="two"),
+    ]
     assert {(answer.status, answer.body["status"]) for answer in answers} == {(200, "accepted")}
     assert [update["idempotency_key"] for update in portal.updates] == ["one", "two"]
     assert [call["outcome"] for call in portal.received] == ["accepted", "repeat", "repeat", "accepted"]
@@ -234,8 +246,9 @@ def test_every_call_is_recorded_without_the_secrets(portal, caplog):
     with caplog.at_level("INFO", logger="iused.portal"):
         send(portal.webhook_url, key="event-1")
         send(f"{portal.url}/webhook/shipment/18/wrong-secret", {"a": 1})
-        request = urllib.request.Request(portal.url + "/elsewhere?t=s3cret-token",
-                                         headers={"Authorization": "Bearer hidden"})
+        request = urllib.request.Request(
+            portal.url + "/elsewhere?t=s3cret-token", headers={"Authorization": "Bearer hidden"}
+        )
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(request, timeout=5)
     first, second, third = portal.received
@@ -271,8 +284,12 @@ def test_connection_is_kept_alive_over_accepted_and_refused_calls(portal):
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=5)
     with contextlib.closing(connection):
         opened = None
-        for path, body, status in ((parts.path, UPDATE, 200), ("/nowhere", {"long": "x" * 100_000}, 404),
-                                   (parts.path, {"long": "x" * 2_000_000}, 413), (parts.path, UPDATE, 200)):
+        for path, body, status in (
+            (parts.path, UPDATE, 200),
+            ("/nowhere", {"long": "x" * 100_000}, 404),
+            (parts.path, {"long": "x" * 2_000_000}, 413),
+            (parts.path, UPDATE, 200),
+        ):
             connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
             response = connection.getresponse()
             response.read()
@@ -287,16 +304,23 @@ def test_chunked_body_is_read(portal):
     with contextlib.closing(connection):
         for _call in range(2):
             data = json.dumps(UPDATE).encode()
-            connection.request("PUT", parts.path, iter([data[:20], data[20:]]),
-                               {"Content-Type": "application/json"}, encode_chunked=True)
+            connection.request(
+                "PUT",
+                parts.path,
+                iter([data[:20], data[20:]]),
+                {"Content-Type": "application/json"},
+                encode_chunked=True,
+            )
             response = connection.getresponse()
             assert (response.status, response.read()) == (200, b'{"status": "accepted"}')
 
 
 def test_wrong_content_length_is_refused_with_400_and_the_connection_closed(portal):
     with socket.create_connection(("127.0.0.1", portal.port), timeout=5) as connection:
-        connection.sendall(b"POST /webhook/shipment/18/s3cret-token HTTP/1.1\r\nHost: x\r\n"
-                           b"Content-Type: application/json\r\nContent-Length: -5\r\n\r\n")
+        connection.sendall(
+            b"POST /webhook/shipment/18/s3cret-token HTTP/1.1\r\nHost: x\r\n"
+            b"Content-Type: application/json\r\nContent-Length: -5\r\n\r\n"
+        )
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"Connection: close" in answer
@@ -418,10 +442,21 @@ def test_calls_that_are_no_updates_use_no_fault_up(portal):
     assert send(portal.webhook_url).status == 503
 
 
-@pytest.mark.parametrize("wrong", [
-    {"status": 99}, {"status": "503"}, {"times": 0}, {"delay": -1}, {"delay": float("nan")},
-    {"drop": "later"}, {"drop": True, "hang": True}, {"probability": 0}, {"seed": "x"},
-    {"retry_after": "1\r\nX: y"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"status": 99},
+        {"status": "503"},
+        {"times": 0},
+        {"delay": -1},
+        {"delay": float("nan")},
+        {"drop": "later"},
+        {"drop": True, "hang": True},
+        {"probability": 0},
+        {"seed": "x"},
+        {"retry_after": "1\r\nX: y"},
+    ],
+)
 def test_senseless_fault_is_refused(portal, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         portal.fail(**wrong)
@@ -439,9 +474,15 @@ def test_waiting_for_updates_ends_when_they_are_in_or_fails_in_time(portal):
 # -- polling the offers -----------------------------------------------------
 
 
-@pytest.mark.parametrize(("auth", "header", "value"), [
-    ("bearer", "Authorization", "Bearer k3y"), ("basic", "Authorization", "Basic aXVzZWQ6azN5"),
-    ("x-api-key", "X-Api-Key", "k3y"), ("none", "Authorization", None)])
+@pytest.mark.parametrize(
+    ("auth", "header", "value"),
+    [
+        ("bearer", "Authorization", "Bearer k3y"),
+        ("basic", "Authorization", "Basic aXVzZWQ6azN5"),
+        ("x-api-key", "X-Api-Key", "k3y"),
+        ("none", "Authorization", None),
+    ],
+)
 def test_key_is_sent_as_agreed(portal, refurbisher, auth, header, value):
     portal.poll_offers(refurbisher.url, "k3y", auth=auth)
     portal.push_order(refurbisher.url, "k3y", {}, auth=auth, headers={"x-extra": "1"})
@@ -475,17 +516,26 @@ def test_unchanged_feed_is_asked_for_by_its_etag(portal, refurbisher):
     assert (feed.status, feed.offers, feed.problems) == (304, [], [])
 
 
-@pytest.mark.parametrize(("fault", "told"), [
-    ({"sku": None}, "sku is missing"), ({"sku": ""}, "sku is empty"), ({"name": 5}, "name is not a string"),
-    ({"ean": "4006381333932"}, "check digit"), ({"ean": "0000000000000"}, "check digit"),
-    ({"ean": 4006381333931}, "ean is not a string"),
-    ({"stock_available": -1}, "stock_available"), ({"stock_available": 1.5}, "stock_available"),
-    ({"stock_available": "2"}, "stock_available"), ({"stock_available": True}, "stock_available"),
-    ({"price_purchase_amount": 0}, "price_purchase_amount is not more than zero"),
-    ({"price_purchase_amount": "150.50"}, "price_purchase_amount is not a number"),
-    ({"price_consumer_amount": 199.999}, "two decimals"),
-    ({"price_consumer_amount": 0.1 + 0.2}, "two decimals"),
-    ({"price_consumer_amount": None}, "price_consumer_amount is missing")])
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ({"sku": None}, "sku is missing"),
+        ({"sku": ""}, "sku is empty"),
+        ({"name": 5}, "name is not a string"),
+        ({"ean": "4006381333932"}, "check digit"),
+        ({"ean": "0000000000000"}, "check digit"),
+        ({"ean": 4006381333931}, "ean is not a string"),
+        ({"stock_available": -1}, "stock_available"),
+        ({"stock_available": 1.5}, "stock_available"),
+        ({"stock_available": "2"}, "stock_available"),
+        ({"stock_available": True}, "stock_available"),
+        ({"price_purchase_amount": 0}, "price_purchase_amount is not more than zero"),
+        ({"price_purchase_amount": "150.50"}, "price_purchase_amount is not a number"),
+        ({"price_consumer_amount": 199.999}, "two decimals"),
+        ({"price_consumer_amount": 0.1 + 0.2}, "two decimals"),
+        ({"price_consumer_amount": None}, "price_consumer_amount is missing"),
+    ],
+)
 def test_offer_against_the_guide_is_told(portal, refurbisher, fault, told):
     refurbisher.answers([{**OFFER, "sku": "B"}, {**OFFER, **fault}])
     [text] = portal.poll_offers(refurbisher.url, "k3y").problems
@@ -500,20 +550,36 @@ def test_sku_twice_is_told(portal, refurbisher):
     assert "offer 1" in text
 
 
-@pytest.mark.parametrize(("body", "status", "content_type", "told"), [
-    (b"[]", 401, "application/json", "401"), (b"[]", 200, "text/html", "text/html"),
-    (b"<html>", 200, "application/json", "not JSON"), (b"{}", 200, "application/json", "not a JSON array"),
-    (b"[1]", 200, "application/json", "offer 1 is not a JSON object"),
-    (b'[{"stock_available": Infinity}]', 200, "application/json", "not JSON")])
+@pytest.mark.parametrize(
+    ("body", "status", "content_type", "told"),
+    [
+        (b"[]", 401, "application/json", "401"),
+        (b"[]", 200, "text/html", "text/html"),
+        (b"<html>", 200, "application/json", "not JSON"),
+        (b"{}", 200, "application/json", "not a JSON array"),
+        (b"[1]", 200, "application/json", "offer 1 is not a JSON object"),
+        (b'[{"stock_available": Infinity}]', 200, "application/json", "not JSON"),
+    ],
+)
 def test_answer_that_is_no_feed_is_told(portal, refurbisher, body, status, content_type, told):
     refurbisher.answers(body, status=status, Content_Type=content_type)
     [text] = portal.poll_offers(refurbisher.url, "k3y").problems
     assert told in text
 
 
-@pytest.mark.parametrize(("code", "right"), [
-    ("4006381333931", True), ("96385074", True), ("036000291452", True), ("10012345678902", True),
-    ("4006381333930", False), ("00000000", False), ("400638133393", False), ("9638507\u0664", False)])
+@pytest.mark.parametrize(
+    ("code", "right"),
+    [
+        ("4006381333931", True),
+        ("96385074", True),
+        ("036000291452", True),
+        ("10012345678902", True),
+        ("4006381333930", False),
+        ("00000000", False),
+        ("400638133393", False),
+        ("9638507\u0664", False),
+    ],
+)
 def test_check_digit_of_an_ean(code, right):
     assert portal_module.is_ean(code) is right
 
@@ -536,9 +602,17 @@ def test_order_answered_with_its_id_becomes_known(refurbisher, status):
         assert send(portal.webhook_url).status == 200
 
 
-@pytest.mark.parametrize(("status", "body"), [
-    (422, {"external_order_id": "S1"}), (200, {"external_order_id": 42}), (200, {"id": "S1"}), (200, []),
-    (201, b"<html>"), (200, b"")])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (422, {"external_order_id": "S1"}),
+        (200, {"external_order_id": 42}),
+        (200, {"id": "S1"}),
+        (200, []),
+        (201, b"<html>"),
+        (200, b""),
+    ],
+)
 def test_answer_without_a_usable_id_makes_no_order_known(refurbisher, status, body):
     refurbisher.answers(body, status=status)
     with Portal() as portal:
@@ -599,11 +673,21 @@ def test_reset_forgets_the_idempotency_keys_too(portal):
     assert [call["outcome"] for call in portal.received] == ["accepted"]
 
 
-@pytest.mark.parametrize(("method", "name", "body", "status"), [
-    ("GET", "nothing", b"", 404), ("GET", "fail", b"", 405), ("POST", "state", {}, 405),
-    ("POST", "fail", {"status": 1}, 422), ("POST", "fail", {"colour": "red"}, 422), ("POST", "fail", [], 422),
-    ("POST", "orders", {"orders": "S1"}, 422), ("POST", "orders", {"orders": [1]}, 422),
-    ("POST", "orders", {}, 422), ("POST", "poll", {"url": "http://127.0.0.1:1/"}, 422)])
+@pytest.mark.parametrize(
+    ("method", "name", "body", "status"),
+    [
+        ("GET", "nothing", b"", 404),
+        ("GET", "fail", b"", 405),
+        ("POST", "state", {}, 405),
+        ("POST", "fail", {"status": 1}, 422),
+        ("POST", "fail", {"colour": "red"}, 422),
+        ("POST", "fail", [], 422),
+        ("POST", "orders", {"orders": "S1"}, 422),
+        ("POST", "orders", {"orders": [1]}, 422),
+        ("POST", "orders", {}, 422),
+        ("POST", "poll", {"url": "http://127.0.0.1:1/"}, 422),
+    ],
+)
 def test_wrong_control_is_refused(portal, method, name, body, status):
     answer = send(f"{portal.url}/_control/{name}", body, method=method)
     assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
@@ -623,16 +707,38 @@ def test_controls_are_closed_to_web_pages(portal):
 
 def run(*arguments, **options):
     """Run the portal's command line to its end."""
-    return subprocess.run([sys.executable, str(PORTAL_FILE), *arguments], capture_output=True, text=True,
-                          timeout=20, check=False, **options)
+    return subprocess.run(
+        [sys.executable, str(PORTAL_FILE), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+        **options,
+    )
 
 
 def test_process_serves_and_is_driven_by_the_other_commands(tmp_path, refurbisher):
     ready_file = tmp_path / "ready.json"
     serve = subprocess.Popen(
-        [sys.executable, str(PORTAL_FILE), "serve", "--port", "0", "--token", "s3cret-token",
-         "--order", "S00042", "--field", "serial_number=imei", "--ready-file", str(ready_file)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        [
+            sys.executable,
+            str(PORTAL_FILE),
+            "serve",
+            "--port",
+            "0",
+            "--token",
+            "s3cret-token",
+            "--order",
+            "S00042",
+            "--field",
+            "serial_number=imei",
+            "--ready-file",
+            str(ready_file),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     with serve:
         try:
             ready = json.loads(serve.stdout.readline())

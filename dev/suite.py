@@ -1,0 +1,76 @@
+"""dev/test: the whole suite, in a fresh test database, over two workers. Takes pytest's arguments.
+
+Without arguments it runs `tests/` (the addon's own, inside Odoo) and `dev/tests/` (plain pytest: the portal, and
+flows over several processes).
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+from bootstrap import DEV, ROOT, say, stop
+from services import ADDON, Postgres, base_database, find_chromium, odoo_once, write_config
+
+DATABASE = "iused_test"
+WORKERS = min(2, os.cpu_count() or 1)
+
+
+def prepare_database(postgres):
+    """Install the addon afresh into a copy of the template database.
+
+    :return: the configuration file
+    """
+    base = base_database(postgres)
+    say("Odoo: a fresh test database with the addon ...")
+    for leftover in sorted(postgres.databases()):
+        if leftover.startswith(DATABASE):
+            postgres.drop(leftover)
+    postgres.copy(base, DATABASE)
+    config = write_config(DEV / "test.conf", postgres, DATABASE, screenshots=DEV / "screenshots")
+    log = odoo_once(postgres, config, DEV / "test_install.log", "-i", ADDON, "--no-http")
+    if warnings := [line for line in log.splitlines() if " WARNING " in line or " ERROR " in line]:
+        stop("The addon's installation logged:\n" + "\n".join(warnings))
+    return config
+
+
+def check_browser():
+    if not find_chromium():
+        text = "no Chromium, and it could not be installed: the browser tours cannot run (apt-get install chromium)."
+        if os.environ.get("CI"):
+            stop(text)
+        say(f"WARNING: {text} They will FAIL.")
+
+
+def pytest_command(arguments):
+    addon = DEV / "addons" / ADDON
+    # Paths are given as in the checkout; pytest-odoo takes the module's name from the link.
+    placed = [
+        str(addon / os.path.relpath(argument.split("::")[0], ROOT)) + argument[len(argument.split("::")[0]) :]
+        if not argument.startswith("-") and (ROOT / argument.split("::")[0]).exists()
+        else argument
+        for argument in arguments
+    ]
+    if not any(argument.startswith(str(addon)) for argument in placed):
+        placed = [str(addon / "tests"), str(addon / "dev/tests"), *placed]
+    spread = [] if any(argument.startswith("-n") for argument in placed) else ["-n", str(WORKERS), "--dist", "loadfile"]
+    return [sys.executable, "-m", "pytest", "--odoo-http", "-c", str(ROOT / "pyproject.toml"),
+            "--rootdir", str(addon.parent), "--confcutdir", str(addon.parent),
+            "-p", "no:cacheprovider", "--durations=8", *spread, *placed]  # fmt: skip
+
+
+def main():
+    with Postgres() as postgres:
+        check_browser()
+        config = prepare_database(postgres)
+        environment = {**postgres.environment, "ODOO_RC": str(config)}
+        start = time.monotonic()
+        done = subprocess.run(pytest_command(sys.argv[1:]), check=False, env=environment, cwd=DEV / "addons")
+        say(f"tests: {time.monotonic() - start:.0f} s")
+        shutil.rmtree(DEV / "data" / "sessions", ignore_errors=True)
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
