@@ -34,7 +34,7 @@ class IusedExchange(models.Model):
     @api.autovacuum
     def _gc_exchanges(self):
         """Delete what is older than its company's retention."""
-        for company in self.env["res.company"].search([]):
+        for company in self.env["res.company"].search([("iused_user_id", "!=", False)]):
             before = fields.Datetime.now() - timedelta(days=company.iused_retention_days)
             old = self.search([("company_id", "=", company.id), ("create_date", "<", before)], limit=VACUUM_BATCH)
             old.unlink()

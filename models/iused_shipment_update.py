@@ -42,7 +42,6 @@ class IusedShipmentUpdate(models.Model):
     serial_number = fields.Char("Serial Number / IMEI", readonly=True)
     tracking_reference = fields.Char(readonly=True)
     event_id = fields.Char(
-        "Event",
         required=True,
         readonly=True,
         copy=False,
