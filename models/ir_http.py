@@ -1,13 +1,15 @@
 import base64
 import binascii
 import logging
+import threading
 
-from psycopg2 import OperationalError
+from psycopg2 import Error, OperationalError
 from werkzeug.exceptions import HTTPException
 
-from odoo import models
+from odoo import api, models
 from odoo.exceptions import AccessDenied, AccessError, ConcurrencyError, UserError
 from odoo.http import request
+from odoo.tools import real_time
 
 from ..tools.problem import is_problem, problem
 
@@ -68,7 +70,40 @@ class IrHttp(models.AbstractModel):
         path = request.httprequest.path
         if path != ROUTE_PREFIX and not path.startswith(ROUTE_PREFIX + "/"):
             return super()._handle_error(exception)
-        return cls._iused_problem(exception)
+        answer = cls._iused_problem(exception)
+        cls._iused_log_refusal(answer)
+        return answer
+
+    @classmethod
+    def _pre_dispatch(cls, rule, args):
+        super()._pre_dispatch(rule, args)
+        if rule.endpoint.routing["auth"] == "iused" and "max_content_length" in rule.endpoint.routing:
+            # Before Odoo reads it as the fields of a form, which JSON under a wrong name is not: it goes to the log.
+            request.httprequest.get_data(cache=True)
+
+    @classmethod
+    def _iused_log_refusal(cls, answer):
+        """Keep a refused push: its work was rolled back, so the log has a transaction of its own.
+
+        Odoo calls the error handler once, after the last replay.
+        """
+        push = getattr(request, "iused_push", None)
+        if not push:
+            return  # nobody was let in, the body was too large, or nothing was pushed
+        company_id, uid = request.env.company.id, request.env.uid
+        try:
+            request.env.cr.rollback()
+            with request.registry.cursor() as cr:
+                env = api.Environment(cr, uid, {"allowed_company_ids": [company_id]}, su=True)
+                env["iused.exchange"]._log_refused(
+                    env["res.company"].browse(company_id),
+                    {**push, "duration": real_time() - threading.current_thread().perf_t0},
+                    answer.code,
+                    answer.response.get_data(as_text=True),
+                )
+        except Error:
+            # The answer must reach iUsed all the same, which then repeats the push or asks.
+            _logger.exception("A refused order of iUsed could not be written down")
 
     @classmethod
     def _iused_problem(cls, exception):

@@ -13,6 +13,13 @@ class ResConfigSettings(models.TransientModel):
     iused_partner_id = fields.Many2one(related="company_id.iused_partner_id", readonly=False)
     iused_warehouse_ids = fields.Many2many(related="company_id.iused_warehouse_ids", readonly=False)
     iused_order_policy = fields.Selection(related="company_id.iused_order_policy", readonly=False)
+    iused_shortage_policy = fields.Selection(related="company_id.iused_shortage_policy", readonly=False)
+    iused_price_tolerance = fields.Float(related="company_id.iused_price_tolerance", readonly=False)
+    iused_price_tolerance_type = fields.Selection(related="company_id.iused_price_tolerance_type", readonly=False)
+    iused_salesperson_id = fields.Many2one(related="company_id.iused_salesperson_id", readonly=False)
+    iused_team_id = fields.Many2one(related="company_id.iused_team_id", readonly=False)
+    iused_carrier_id = fields.Many2one(related="company_id.iused_carrier_id", readonly=False)
+    iused_responsible_id = fields.Many2one(related="company_id.iused_responsible_id", readonly=False)
     iused_retention_days = fields.Integer(related="company_id.iused_retention_days", readonly=False)
     iused_webhook_is_set = fields.Boolean(related="company_id.iused_webhook_is_set")
     # Write-only: taken from the form, kept on the company, never read back into the form.
