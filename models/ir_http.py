@@ -76,10 +76,11 @@ class IrHttp(models.AbstractModel):
 
     @classmethod
     def _pre_dispatch(cls, rule, args):
-        super()._pre_dispatch(rule, args)
+        result = super()._pre_dispatch(rule, args)
         if rule.endpoint.routing["auth"] == "iused" and "max_content_length" in rule.endpoint.routing:
             # Before Odoo reads it as the fields of a form, which JSON under a wrong name is not: it goes to the log.
             request.httprequest.get_data(cache=True)
+        return result
 
     @classmethod
     def _iused_log_refusal(cls, answer):

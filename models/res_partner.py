@@ -15,7 +15,7 @@ class ResPartner(models.Model):
         find it. The same name, e-mail and address within one company is the same consumer.
 
         :param company: the `res.company` that sells
-        :param payload: a `tools.order_payload.Order`, whose address has the customer's name, e-mail and phone if need be
+        :param payload: a `tools.order_payload.Order`; the reader lends its address what the customer has more
         """
         values = self._iused_prepare_consumer(company, payload.shipping_address)
         keys = ("company_id", "name", "email", "street", "street2", "zip", "city", "state_id", "country_id")

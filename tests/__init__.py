@@ -1,1 +1,15 @@
-from . import test_access, test_identifiers, test_offers, test_order_payload, test_orders, test_settings, test_shipments
+from . import (
+    test_access,
+    test_identifiers,
+    test_mapping,
+    test_offers,
+    test_openapi,
+    test_order_changes,
+    test_order_log,
+    test_order_payload,
+    test_order_policies,
+    test_order_samples,
+    test_orders,
+    test_settings,
+    test_shipments,
+)
