@@ -195,6 +195,13 @@ class IusedShipmentUpdate(models.Model):
             "external_order_id": self.order_id.name,
         }
 
+    @api.model
+    def _prepare_example(self):
+        """Return a body as `_prepare_body` makes them, for the document of our contract."""
+        order = self.env["sale.order"].new({"name": "S00042"})
+        example = self.new({"serial_number": "356938035643809", "tracking_reference": "3SABC123", "order_id": order.id})
+        return example._prepare_body()
+
     def _prepare_result(self, outcome):
         """Return the values that a try leaves."""
         self.ensure_one()
