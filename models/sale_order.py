@@ -24,7 +24,6 @@ class SaleOrder(models.Model):
         copy=False,
         readonly=True,
         index="trigram",
-        tracking=True,
         help="iUsed's own number of this order.",
     )
     iused_ordered_at = fields.Datetime("Ordered at iUsed", copy=False, readonly=True)
@@ -165,10 +164,9 @@ class SaleOrder(models.Model):
         if shortages and company.iused_shortage_policy == "refuse":
             raise problem(409, f"Order {payload.order_id} is refused: stock is short.", errors=shortages)
         try:
-            with self.env.cr.savepoint():
-                order = self.create(self._iused_prepare_order(company, payload, products))
+            order = self.create(self._iused_prepare_order(company, payload, products))
         except UniqueViolation as error:
-            # Another push of the same order was committed after our snapshot: look again on a new one.
+            # Somebody gave the reference to another order after our snapshot: look again in a new transaction.
             raise ConcurrencyError(f"iUsed order {payload.order_id} was made meanwhile") from error
         differences = self._iused_find_price_differences(company, payload, products)
         if differences:
@@ -284,6 +282,7 @@ class SaleOrder(models.Model):
             "company_id": company.id,
             "partner_id": partner.id,
             "partner_shipping_id": consumer.id,
+            "fiscal_position_id": position.id,
             # No pricelist: prices are agreed with iUsed, in the company's currency.
             "pricelist_id": False,
             "warehouse_id": company._iused_warehouses()[:1].id,
