@@ -2,6 +2,7 @@ import base64
 import binascii
 import logging
 import threading
+from functools import partial
 
 from psycopg2 import Error, OperationalError
 from werkzeug.exceptions import HTTPException
@@ -9,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 from odoo import api, models
 from odoo.exceptions import AccessDenied, AccessError, ConcurrencyError, UserError
 from odoo.http import request
+from odoo.service.model import retrying
 from odoo.tools import real_time
 
 from ..tools.problem import is_problem, problem
@@ -96,12 +98,14 @@ class IrHttp(models.AbstractModel):
             request.env.cr.rollback()
             with request.registry.cursor() as cr:
                 env = api.Environment(cr, uid, {"allowed_company_ids": [company_id]}, su=True)
-                env["iused.exchange"]._log_refused(
+                log = partial(
+                    env["iused.exchange"]._log_refused,
                     env["res.company"].browse(company_id),
                     {**push, "duration": real_time() - threading.current_thread().perf_t0},
                     answer.code,
                     answer.response.get_data(as_text=True),
                 )
+                retrying(log, env)  # and commits
         except Error:
             # The answer must reach iUsed all the same, which then repeats the push or asks.
             _logger.exception("A refused order of iUsed could not be written down")
