@@ -14,6 +14,7 @@ from pathlib import Path
 
 import requests
 import websocket
+
 from bootstrap import DEV, stop
 from services import find_chromium, free_port
 
