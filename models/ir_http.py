@@ -6,7 +6,6 @@ from functools import partial
 
 from psycopg2 import Error, OperationalError
 from werkzeug.exceptions import HTTPException, NotFound
-from werkzeug.routing import RequestRedirect
 
 from odoo import api, models
 from odoo.exceptions import AccessDenied, AccessError, ConcurrencyError, UserError
@@ -73,13 +72,13 @@ class IrHttp(models.AbstractModel):
         return key if len(key) <= LONGEST_KEY and "\0" not in key else ""
 
     @classmethod
-    def _match(cls, path_info):
-        """Know no address with two slashes in a row: Odoo would lead on to another one, with a page."""
+    def _match(cls, path):
+        """Lead nobody on from an address that is not ours: the redirections of web pages are HTML."""
         try:
-            return super()._match(path_info)
-        except RequestRedirect as redirect:
+            return super()._match(path)
+        except HTTPException as exception:
             if cls._is_iused_path():
-                raise NotFound from redirect
+                raise NotFound from exception
             raise
 
     @classmethod
