@@ -500,7 +500,9 @@ def is_ean(value: str) -> bool:
     return sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(reversed(value))) % 10 == 0
 
 
-def sample_order(order_id: str = "IU-1001", sku: str = "IPHONE-13-128-A", quantity: int = 1) -> dict:
+def sample_order(
+    order_id: str = "IU-1001", sku: str = "IPHONE-13-128-A", quantity: int = 1, price: float = 199.00
+) -> dict:
     """An order as iUsed may push it, in the connector's documented default shape."""
     return {
         "order_id": order_id,
@@ -522,7 +524,7 @@ def sample_order(order_id: str = "IU-1001", sku: str = "IPHONE-13-128-A", quanti
             "phone": "+31612345678",
             "email": "sanne@example.com",
         },
-        "lines": [{"line_id": "1", "sku": sku, "ean": "", "quantity": quantity, "price": 199.00}],
+        "lines": [{"line_id": "1", "sku": sku, "ean": "", "quantity": quantity, "price": price}],
     }
 
 

@@ -15,7 +15,7 @@ env["res.config.settings"].create({"iused_new_webhook_url": "https://portal.inva
 env.company.iused_warehouse_ids = env["stock.warehouse"].search([("company_id", "=", env.company.id)])
 from odoo.addons.sale_iused.tools.order_payload import read_order
 def receive(reference, sku):
-    order = read_order({"order_id": reference, "lines": [{"sku": sku, "quantity": 1, "price": 150}],
+    order = read_order({"order_id": reference, "lines": [{"sku": sku, "quantity": 1, "price": 149}],
         "shipping_address": {"name": "Sanne", "street": "Dorpsstraat 1", "postal_code": "9711 AB", "city": "Groningen",
                              "country": "NL"}})
     return env["sale.order"].sudo()._iused_receive(env.company, order)[0]

@@ -28,7 +28,7 @@ def test_round_trip(refurbisher):
 
 
 def test_twenty_identical_pushes_at_once_are_one_order(refurbisher):
-    order = sample_order("IU-TWENTY", sku="IP12-64-WHT-C")
+    order = sample_order("IU-TWENTY", sku="IP12-64-WHT-C", price=149.0)
     methods = ["PUT", "POST", "PATCH", "POST"] * 5
 
     def push(method):
@@ -81,7 +81,7 @@ def test_nothing_was_logged_as_an_error(refurbisher):
 
 
 def push_and_number(refurbisher, reference):
-    order = sample_order(reference, sku="GS21-128-GRY-B")
+    order = sample_order(reference, sku="GS21-128-GRY-B", price=169.0)
     answer = refurbisher.portal.push_order(refurbisher.odoo.url + ORDERS, refurbisher.key, order)
     assert answer.status == 201, answer.body
     return answer.body["external_order_id"]
