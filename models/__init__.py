@@ -3,6 +3,7 @@ from . import (
     iused_exchange,
     iused_offer_feed,
     iused_shipment_update,
+    product_pricelist,
     product_product,
     product_template,
     res_company,

@@ -33,6 +33,27 @@ class ResCompany(models.Model):
         string="iUsed Warehouses",
         help="The warehouses whose stock is offered. None chosen means all of the company's.",
     )
+    iused_stock_buffer = fields.Integer(
+        "iUsed Stock Buffer",
+        help="Pieces of each product that are kept back: iUsed is told so many fewer.",
+    )
+    iused_purchase_pricelist_id = fields.Many2one(
+        "product.pricelist",
+        string="iUsed Purchase Pricelist",
+        check_company=True,
+        help="What iUsed pays for a product that has no iUsed purchase price of its own.",
+    )
+    iused_consumer_pricelist_id = fields.Many2one(
+        "product.pricelist",
+        string="iUsed Consumer Pricelist",
+        check_company=True,
+        help="The recommended price for the consumer of a product that has no iUsed consumer price of its own.",
+    )
+    iused_lang = fields.Selection(
+        lambda self: self.env["res.lang"].get_installed(),
+        string="iUsed Language",
+        help="The language of the names that iUsed is told. Empty means the company's.",
+    )
     iused_order_policy = fields.Selection(
         [("confirm", "Confirm at once"), ("quotation", "Leave as quotation")],
         string="iUsed Orders",
@@ -52,6 +73,10 @@ class ResCompany(models.Model):
     _iused_user_unique = models.UniqueIndex(
         "(iused_user_id) WHERE iused_user_id IS NOT NULL",
         "An iUsed user serves one company only: each company needs one of its own.",
+    )
+
+    _iused_stock_buffer_not_negative = models.Constraint(
+        "CHECK (iused_stock_buffer >= 0)", "The stock buffer cannot be negative."
     )
 
     @api.depends("iused_webhook_url")
@@ -111,6 +136,12 @@ class ResCompany(models.Model):
         """Return the warehouses whose stock is offered: the chosen ones, else all of the company's."""
         self.ensure_one()
         return self.iused_warehouse_ids or self.env["stock.warehouse"].search([("company_id", "=", self.id)])
+
+    def _iused_language(self):
+        """Return the code of the language of the offers: the chosen one, else the company's, when they are installed."""
+        self.ensure_one()
+        installed = dict(self.env["res.lang"].get_installed())
+        return next((code for code in (self.iused_lang, self.partner_id.lang) if code in installed), "en_US")
 
     def _iused_ensure_user(self):
         """Return the company's iUsed user, made when there is none yet.
