@@ -179,10 +179,10 @@ def compare(postgres, config, made, with_json2):
 # Polls while orders come in --------------------------------------------------------------------------------------
 
 
-def order(number, sku):
+def order(number, offer):
     return {
         "order_id": f"BENCH-{number}",
-        "currency": "EUR",
+        "currency": offer["currency"],
         "customer": {"name": "Sanne de Vries", "email": "sanne@example.com"},
         "shipping_address": {
             "name": "Sanne de Vries",
@@ -191,7 +191,7 @@ def order(number, sku):
             "city": "Groningen",
             "country": "NL",
         },
-        "lines": [{"line_id": "1", "sku": sku, "quantity": 1, "price": 199}],
+        "lines": [{"line_id": "1", "sku": offer["sku"], "quantity": 1, "price": 199}],
     }
 
 
@@ -200,7 +200,7 @@ def polls_and_orders(postgres, client):
 
     :return: dict of counts, and the slowest order in seconds
     """
-    skus = [offer["sku"] for offer in client.poll(query=f"?limit={ORDERS}")[1].json()]
+    offers = client.poll(query=f"?limit={ORDERS}")[1].json()
     waits, over = [], threading.Event()
 
     def watch():
@@ -218,7 +218,7 @@ def polls_and_orders(postgres, client):
         start = time.monotonic()
         answer = requests.post(
             f"{client.odoo.url}/iused/v1/orders",
-            json=order(number, skus[number]),
+            json=order(number, offers[number]),
             headers={"Authorization": f"Bearer {client.made['key']}"},
             timeout=600,
         )
@@ -232,7 +232,7 @@ def polls_and_orders(postgres, client):
     with concurrent.futures.ThreadPoolExecutor(POLLERS + 2) as pool:
         watching = pool.submit(watch)
         polls = [pool.submit(poll, number) for number in range(POLLERS)]
-        orders = [push(number) for number in range(len(skus))]
+        orders = [push(number) for number in range(ORDERS)]
         answers = [each.result() for each in polls]
         over.set()
         watching.result()
