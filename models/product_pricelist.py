@@ -113,7 +113,8 @@ class ProductPricelist(models.Model):
     def _iused_rules_query(self):
         """Return the query of the rules that apply today to one piece, with their `position` in Odoo's order."""
         items_sudo = self.env["product.pricelist.item"].sudo()
-        query = items_sudo._search(Domain("pricelist_id", "=", self.id) & Domain("min_quantity", "<=", 1))
+        domain = Domain("pricelist_id", "=", self.id) & Domain("min_quantity", "<=", 1)
+        query = items_sudo._search(domain, order=items_sudo._order)
         now = SQL("(NOW() AT TIME ZONE 'UTC')")
 
         def column(name):
