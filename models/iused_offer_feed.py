@@ -90,8 +90,10 @@ class IusedOfferFeed(models.AbstractModel):
         """Return a hash of everything that one of the queries here reads: as long as it stays, so does the answer.
 
         It takes a fraction of the answer's time. What Python decides (settings, locations, rates, taxes, language) is
-        in the query's parameters. Rows count by their stock or their time of writing, hashed together with their id and added up: other
-        than with the latest time of writing, no change is missed that a long transaction commits after a later one.
+        in the query's parameters. Rows count by their stock or their time of writing, hashed together with their id and
+        added up: unlike the latest time of writing, a sum misses no change that a long transaction commits late.
+
+        :param query: of `_offers_query`
 
         :rtype: str
         """
@@ -145,8 +147,10 @@ class IusedOfferFeed(models.AbstractModel):
         templates_sudo = self.env["product.template"].sudo().with_context(lang=company_sudo._iused_language())
         columns = SQL(
             """, %(name)s || COALESCE(' (' || variant.name || ')', '') AS name,
-            GREATEST(0, FLOOR(COALESCE(stock.quantity, 0)
-                - GREATEST(COALESCE(stock.reserved, 0), COALESCE(demand.quantity, 0)) - %(buffer)s)) AS stock_available""",
+            GREATEST(0, FLOOR(
+                COALESCE(stock.quantity, 0) - %(buffer)s
+                - GREATEST(COALESCE(stock.reserved, 0), COALESCE(demand.quantity, 0))
+            )) AS stock_available""",
             name=templates_sudo._field_to_sql("template", "name"),
             buffer=company_sudo.iused_stock_buffer,
         )
@@ -186,11 +190,16 @@ class IusedOfferFeed(models.AbstractModel):
         def template(field):
             return templates_sudo._field_to_sql("template", field)
 
-        scope = SQL("%s AND (template.company_id IS NULL OR template.company_id = ANY(%s))",
-                    product("iused_offered"), company_sudo.parent_ids.ids)
+        scope = SQL(
+            "%s AND (template.company_id IS NULL OR template.company_id = ANY(%s))",
+            product("iused_offered"),
+            company_sudo.parent_ids.ids,
+        )
         if products is not None:
             skus = [sku for sku in products.sudo().mapped("default_code") if sku]
-            scope = SQL("%s AND (product.id = ANY(%s) OR %s = ANY(%s))", scope, products.ids, product("default_code"), skus)
+            scope = SQL(
+                "%s AND (product.id = ANY(%s) OR %s = ANY(%s))", scope, products.ids, product("default_code"), skus
+            )
         purchase_price, purchase_join = self._price(
             company, company_sudo.iused_purchase_pricelist_id, product("iused_purchase_price"), "purchase_list", scope
         )
@@ -235,7 +244,7 @@ class IusedOfferFeed(models.AbstractModel):
 
     @api.model
     def _price(self, company, pricelist_sudo, own_price, alias, scope):
-        """Return the expression of a price excluding VAT and the join that it needs: the product's own, else the list's.
+        """Return the expression of a price excluding VAT, the product's own or else the list's, and the join it needs.
 
         :param SQL own_price: what was entered on the product; 0 means nothing was
         :param SQL scope: the condition on the products that are wanted

@@ -12,7 +12,16 @@ RULE_NUMBERS = (
     "price_min_margin",
     "price_max_margin",
 )
-RULE_VALUES = ("id", "applied_on", "product_id", "product_tmpl_id", "categ_id", "compute_price", "base", "base_pricelist_id")
+RULE_VALUES = (
+    "id",
+    "applied_on",
+    "product_id",
+    "product_tmpl_id",
+    "categ_id",
+    "compute_price",
+    "base",
+    "base_pricelist_id",
+)
 
 
 class ProductPricelist(models.Model):
@@ -46,7 +55,7 @@ class ProductPricelist(models.Model):
         )
 
     def _iused_price_query(self, company, scope):
-        """Return the query of `product_id`, `template_id` and `price` in the pricelist's currency, with taxes as they come.
+        """Return the query of `product_id`, `template_id` and `price` in the pricelist's currency, taxes as they come.
 
         As `_compute_price_rule` with a quantity of 1. Parameters as for `_iused_untaxed_query`.
         """
@@ -81,8 +90,9 @@ class ProductPricelist(models.Model):
                    END AS price
               FROM (
                   SELECT product_id, template_id, rule_id, price,
-                         price - price * (CASE base WHEN 'standard_price' THEN -price_markup ELSE price_discount END / 100)
-                             AS discounted
+                         price - price * (
+                             CASE base WHEN 'standard_price' THEN -price_markup ELSE price_discount END / 100
+                         ) AS discounted
                     FROM (
                         SELECT product.id AS product_id, template.id AS template_id, rule.id AS rule_id, rule.base,
                                rule.price_markup, rule.price_discount, %(base)s AS price
@@ -144,7 +154,12 @@ class ProductPricelist(models.Model):
             rate = base._iused_rate(base.currency_id, company, self.currency_id)
             bases.append(SQL("WHEN %s THEN %s.price * %s::float8", base.id, table, rate))
             joins.append(
-                SQL("LEFT JOIN (%s) %s ON %s.product_id = product.id", base._iused_price_query(company, scope), table, table)
+                SQL(
+                    "LEFT JOIN (%s) %s ON %s.product_id = product.id",
+                    base._iused_price_query(company, scope),
+                    table,
+                    table,
+                )
             )
         joins.append(
             SQL(
@@ -169,11 +184,16 @@ class ProductPricelist(models.Model):
             products_sudo._field_to_sql("product", "standard_price"),
             self._iused_rate(company.currency_id, company, self.currency_id),
         )
-        chained = SQL(
-            "CASE rule.base_pricelist_id %s ELSE %s END", SQL(" ").join(bases), list_price
-        ) if bases else list_price
+        chained = (
+            SQL("CASE rule.base_pricelist_id %s ELSE %s END", SQL(" ").join(bases), list_price) if bases else list_price
+        )
         return (
-            SQL("CASE rule.base WHEN 'standard_price' THEN %s WHEN 'pricelist' THEN %s ELSE %s END", cost, chained, list_price),
+            SQL(
+                "CASE rule.base WHEN 'standard_price' THEN %s WHEN 'pricelist' THEN %s ELSE %s END",
+                cost,
+                chained,
+                list_price,
+            ),
             SQL(" ").join(joins),
         )
 

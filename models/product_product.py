@@ -61,7 +61,7 @@ class ProductProduct(models.Model):
         "iused_consumer_price",
     )
     def _compute_iused_state(self):
-        texts = {code: self.env._(text) for code, text, _condition in FAULTS}  # pylint: disable=gettext-variable
+        texts = {code: self.env._(text) for code, text, _condition in FAULTS}
         faults = self.env["iused.offer.feed"]._faults(self._origin)
         for product in self:
             codes = faults.get(product._origin.id)

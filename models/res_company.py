@@ -138,7 +138,7 @@ class ResCompany(models.Model):
         return self.iused_warehouse_ids or self.env["stock.warehouse"].search([("company_id", "=", self.id)])
 
     def _iused_language(self):
-        """Return the code of the language of the offers: the chosen one, else the company's, when they are installed."""
+        """Return the code of the language of the offers: the chosen one, else the company's, if it is installed."""
         self.ensure_one()
         installed = dict(self.env["res.lang"].get_installed())
         return next((code for code in (self.iused_lang, self.partner_id.lang) if code in installed), "en_US")

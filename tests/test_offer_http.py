@@ -66,7 +66,9 @@ class TestOfferHttp(IusedHttpCase):
     def test_every_character_in_json_and_csv(self):
         for number, name in enumerate((NASTY, '"', ";", "\\", "\\.", "a\nb", "é", " ")):
             self._make_phone(f"PHONE-{number}", 1, name=name or "x")
-        expected = {f"PHONE-{number}": name for number, name in enumerate((NASTY, '"', ";", "\\", "\\.", "a\nb", "é", " "))}
+        expected = {
+            f"PHONE-{number}": name for number, name in enumerate((NASTY, '"', ";", "\\", "\\.", "a\nb", "é", " "))
+        }
         offers = json.loads(self._get().content)
         self.assertEqual({offer["sku"]: offer["name"] for offer in offers}, expected)
         heading, *rows = self._csv(self._get("?format=csv"))
@@ -77,9 +79,7 @@ class TestOfferHttp(IusedHttpCase):
         phone = self._make_phone("PHONE", 2, iused_consumer_price=249.5)
         answer = self._get("?format=csv")
         self.assertEqual(answer.headers["Content-Type"], "text/csv; charset=utf-8; header=present")
-        self.assertEqual(
-            self._csv(answer)[1], ["PHONE", "Phone PHONE", phone.barcode, "2", "199.00", "249.50", "EUR"]
-        )
+        self.assertEqual(self._csv(answer)[1], ["PHONE", "Phone PHONE", phone.barcode, "2", "199.00", "249.50", "EUR"])
         dutch = self._get("?format=csv&locale=nl_NL")
         self.assertEqual(self._csv(dutch)[1][4:6], ["199,00", "249,50"])
         self.assertNotEqual(dutch.headers["ETag"], answer.headers["ETag"])
@@ -274,9 +274,13 @@ class TestOfferEtag(IusedHttpCase):
         self._changes(setattr, pricelist.item_ids, "date_end", "2020-01-01")
         self._changes(setattr, rate, "rate", 1.2)
         self._changes(setattr, self.phone, "list_price", 77)
-        self._changes(setattr, self.phone.product_tmpl_id, "categ_id", self.env["product.category"].create({"name": "X"}))
+        self._changes(
+            setattr, self.phone.product_tmpl_id, "categ_id", self.env["product.category"].create({"name": "X"})
+        )
         country = self.company.country_id.id
-        group = self.env["account.tax.group"].create({"name": "VAT", "company_id": self.company.id, "country_id": country})
+        group = self.env["account.tax.group"].create(
+            {"name": "VAT", "company_id": self.company.id, "country_id": country}
+        )
         tax = self.env["account.tax"].create(
             {
                 "name": "VAT",
