@@ -1,32 +1,14 @@
 """Kits, in a database with `mrp`, which the addon knows but does not need."""
 
-import sys
-from pathlib import Path
+from conftest import DEV_FOLDER
 
-import pytest
-
-DEV_FOLDER = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(DEV_FOLDER))
-
-from bootstrap import DEV  # noqa: E402
-from services import ADDON, Postgres, base_database, odoo_once, odoo_script, write_config  # noqa: E402
-
-DATABASE = "iused_kits"
+from services import ADDON, base_database, odoo_once, odoo_script
 
 
-@pytest.fixture
-def kits():
-    with Postgres() as postgres:
-        postgres.copy(base_database(postgres), DATABASE)
-        config = write_config(DEV / "kits.conf", postgres, DATABASE)
-        try:
-            odoo_once(postgres, config, DEV / "kits_install.log", "-i", f"{ADDON},mrp", "--no-http")
-            yield odoo_script(postgres, config, DEV_FOLDER / "tests/kits.py", DEV / "kits.log")
-        finally:
-            postgres.drop(DATABASE)
-
-
-def test_kit_is_not_ready_and_says_so(kits):
+def test_kit_is_not_ready_and_says_so(postgres, make_database):
+    database = make_database(base_database(postgres))
+    odoo_once(postgres, database.config, database.log, "-i", f"{ADDON},mrp", "--no-http")
+    kits = odoo_script(postgres, database.config, DEV_FOLDER / "tests/kits.py", database.log)
     assert kits["served"] == ["MADE", "PLAIN"]
     assert kits["KIT"] == {
         "state": "not_ready",
