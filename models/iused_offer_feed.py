@@ -374,26 +374,28 @@ class IusedOfferFeed(models.AbstractModel):
             "product_template_attribute_value",
             "product_template_attribute_line",
         ]
-        if company.sudo().iused_purchase_pricelist_id or company.sudo().iused_consumer_pricelist_id:
-            written += ["product_pricelist_item", "product_category"]
-        if "mrp.bom" in self.env:
-            written.append("mrp_bom")
         sums = [
-            SQL("(SELECT SUM(timestamp_hash_extended(write_date, id)) FROM %s)", SQL.identifier(table))
-            for table in written
-        ]
-        sums += [
             SQL(
                 """(SELECT SUM(hashint8extended(product_product_id, product_template_attribute_value_id))
                       FROM product_variant_combination)"""
-            ),
-            # A rule comes and goes with its dates, without being written.
-            SQL(
-                """(SELECT SUM(hashint8extended(id, 0)) FROM product_pricelist_item
-                     WHERE (date_start IS NULL OR date_start <= NOW() AT TIME ZONE 'UTC')
-                       AND (date_end IS NULL OR date_end >= NOW() AT TIME ZONE 'UTC')
-                       AND (date_start IS NOT NULL OR date_end IS NOT NULL))"""
-            ),
+            )
+        ]
+        if company.sudo().iused_purchase_pricelist_id or company.sudo().iused_consumer_pricelist_id:
+            written += ["product_pricelist_item", "product_category"]
+            # A rule begins and ends without being written.
+            sums.append(
+                SQL(
+                    """(SELECT SUM(hashint8extended(id, 0)) FROM product_pricelist_item
+                         WHERE date_start <= NOW() AT TIME ZONE 'UTC'),
+                       (SELECT SUM(hashint8extended(id, 0)) FROM product_pricelist_item
+                         WHERE date_end < NOW() AT TIME ZONE 'UTC')"""
+                )
+            )
+        if "mrp.bom" in self.env:
+            written.append("mrp_bom")
+        sums += [
+            SQL("(SELECT SUM(timestamp_hash_extended(write_date, id)) FROM %s)", SQL.identifier(table))
+            for table in written
         ]
         return SQL(
             """SELECT stock.*, demand.*, %(sums)s
