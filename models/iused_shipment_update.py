@@ -152,7 +152,7 @@ class IusedShipmentUpdate(models.Model):
         """
         values = []
         for (order, picking), lines in move_lines.grouped(
-            lambda line: (line.move_id.sale_line_id.order_id, line.picking_id)
+            lambda line: (line.move_id.sale_line_id.order_id, line.move_id.picking_id)
         ).items():
             common = {
                 "order_id": order.id,

@@ -41,5 +41,5 @@ class StockMoveLine(models.Model):
         """Return the shipment updates that tell of these lines."""
         updates = self.env["iused.shipment.update"]
         return updates.search([("move_line_id", "in", self.ids)]) | updates.search(
-            [("grouping", "=", "delivery"), ("picking_id", "in", self.picking_id.ids)]
+            [("grouping", "=", "delivery"), ("picking_id", "in", self.move_id.picking_id.ids)]
         )

@@ -112,10 +112,17 @@ def _read_answer(response):
 def mask(text, url):
     """Take out of a text, which may be an answer that echoes the call, what is secret in the webhook's address."""
     parts = urlsplit(url)
-    secrets = (url, parts.path, parts.query, parts.path.rstrip("/").rpartition("/")[2], parts.netloc, parts.hostname)
-    for secret in secrets:
-        if secret and secret != "/":
-            text = text.replace(secret, MASK)
+    whole_first = (
+        url,
+        parts.path,
+        parts.query,
+        parts.path.rstrip("/").rpartition("/")[2],
+        parts.netloc,
+        parts.hostname,
+    )
+    for part in whole_first:
+        if part and part.strip("/"):
+            text = text.replace(part, MASK)
     return text
 
 
