@@ -105,7 +105,9 @@ def drain(env, values):
 
     :return: seconds of both
     """
-    enqueue(env, values)
+    orders = enqueue(env, values)
+    control = f"{values['portal_url']}/_control"
+    requests.post(f"{control}/orders", json={"orders": orders}, timeout=30).raise_for_status()
     start = time.perf_counter()
     run_cron(env)
     ours = time.perf_counter() - start
@@ -114,9 +116,8 @@ def drain(env, values):
         raise AssertionError(f"not all were sent: {set(updates.mapped('state'))}")
     calls = [(update.event_id, update.body.encode()) for update in updates]
     env.cr.commit()
-    requests.post(f"{values['portal_url']}/_control/reset", json={}, timeout=30).raise_for_status()
-    orders = sorted(set(updates.order_id.mapped("name")))
-    requests.post(f"{values['portal_url']}/_control/orders", json={"orders": orders}, timeout=30).raise_for_status()
+    requests.post(f"{control}/reset", json={}, timeout=30).raise_for_status()
+    requests.post(f"{control}/orders", json={"orders": orders}, timeout=30).raise_for_status()
     start = time.perf_counter()
     with requests.Session() as session:
         for event, body in calls:

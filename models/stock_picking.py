@@ -37,7 +37,7 @@ class StockPicking(models.Model):
             picking.iused_state_time = update.sent_at or (update.state == "retry" and update.next_try)
             picking.iused_trouble = update.reason
 
-    @api.depends("state", "carrier_tracking_ref", "move_line_ids.lot_id", "move_line_ids.lot_name", "carrier_id")
+    @api.depends("state", "carrier_tracking_ref", "carrier_id")
     def _compute_iused_warning(self):
         """Say before the validation what iUsed will miss, without stopping anybody."""
         for picking in self:
