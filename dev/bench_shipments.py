@@ -5,8 +5,9 @@ import json
 import statistics
 from pathlib import Path
 
-from bootstrap import DEV, ROOT, say
 from round_trip import portal_process
+
+from bootstrap import DEV, ROOT, say
 from services import ADDON, Postgres, base_database, free_port, odoo_once, odoo_script, write_config
 
 WITH, WITHOUT = "iused_bench_with", "iused_bench_without"
