@@ -8,7 +8,6 @@ from collections import defaultdict
 from datetime import timedelta
 
 import psycopg2
-import requests
 from markupsafe import Markup
 from psycopg2.errors import DeadlockDetected, SerializationFailure
 
@@ -17,7 +16,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..tools.webhook import Outcome, send
+from ..tools.webhook import Outcome, open_session, send
 
 _logger = logging.getLogger(__name__)
 
@@ -29,6 +28,20 @@ VACUUM_BATCH = 10_000  # rows deleted at a time
 RETRY_MINUTES = (1, 5, 30, 120, 300, 600, 840, 1200, 1440)
 JITTER = 0.1  # of that time, so that many updates do not come back all at once
 FAILURES_IN_A_ROW = 5  # errors of iUsed's server after which it is taken to be down
+
+WRITE_RESULT = """
+    WITH tried AS (
+        UPDATE iused_shipment_update
+           SET state = %(state)s, attempts = %(attempts)s, next_try = %(next_try)s, holds = %(holds)s,
+               last_answer = %(last_answer)s, sent_at = %(sent_at)s, body = %(body)s,
+               write_uid = %(uid)s, write_date = now() AT TIME ZONE 'UTC'
+         WHERE id = %(update_id)s
+    )
+    INSERT INTO iused_exchange (company_id, kind, direction, method, path, status, duration, request_body, answer_body,
+                                order_id, update_id, create_uid, create_date, write_uid, write_date)
+    VALUES (%(company_id)s, 'shipment', 'out', %(method)s, %(path)s, %(status)s, %(duration)s, %(body)s, %(answer)s,
+            %(order_id)s, %(update_id)s, %(uid)s, now() AT TIME ZONE 'UTC', %(uid)s, now() AT TIME ZONE 'UTC')
+"""
 
 STATES = [
     ("waiting", "Waiting"),
@@ -384,11 +397,11 @@ class IusedShipmentUpdate(models.Model):
         down = bool(self.search_count(self._hold_domain() & Domain("company_id", "=", company_sudo.id), limit=1))
         held_back = self._held_back_orders(company_sudo)
         failures = last_id = sent = counted = 0
-        with requests.Session() as session:
+        connection = company_sudo._iused_connection()
+        with open_session(connection["url"]) as session:
             while jobs := self._prepare_jobs(company_sudo, last_id):
-                connection = company_sudo._iused_connection()
-                if not connection:
-                    return
+                if company_sudo._iused_connection() != connection:
+                    return  # the settings changed: the next run takes them
                 for job in jobs:
                     last_id = job["update"].id
                     if job["order_id"] in held_back:
@@ -420,6 +433,7 @@ class IusedShipmentUpdate(models.Model):
                         failures = 0
                         if down:
                             self._lift_holds(company_sudo, failed=True)
+                            self.env["ir.cron"]._commit_progress()
                             down = False
 
     @api.model
@@ -549,20 +563,22 @@ class IusedShipmentUpdate(models.Model):
         """Write down what came of a try. See `_attempt` for the parameters."""
         holds = outcome.verdict == Outcome.RETRY and self._is_down(outcome, failures + 1)
         values = self._prepare_result(outcome, job["attempts"], holds, down or holds)
-        exchange = {
-            "company_id": connection["company_id"],
-            "kind": "shipment",
-            "direction": "out",
-            "method": connection["method"],
-            "path": connection["path"],
-            "status": outcome.status,
-            "duration": outcome.duration,
-            "request_body": job["body"],
-            "answer_body": outcome.answer or outcome.text,
-            "order_id": job["order_id"],
-            "update_id": self.id,
-        }
-        self._write_result({**values, "body": job["body"]}, exchange)
+        # `write` and `create` would take longer than the call itself. No stored field depends on what is written here.
+        self.env.cr.execute(
+            WRITE_RESULT,
+            {
+                **values,
+                **connection,
+                "status": outcome.status,
+                "duration": outcome.duration,
+                "body": job["body"],
+                "answer": outcome.answer or outcome.text,
+                "order_id": job["order_id"],
+                "update_id": self.id,
+                "uid": self.env.uid,
+            },
+        )
+        self.env.invalidate_all(flush=False)
         if outcome.verdict == Outcome.CLOSED:
             if self.company_id._iused_stop_sending(outcome.text, connection["url"]):
                 self._raise_activity(self.env._("iUsed refuses all shipment updates"), outcome.text)
@@ -570,26 +586,6 @@ class IusedShipmentUpdate(models.Model):
             self._raise_activity(self.env._("iUsed was not told of a shipment"), outcome.text)
         elif outcome.verdict == Outcome.RETRY and values["attempts"] == len(RETRY_MINUTES) + 1:
             self._raise_activity(self.env._("iUsed has not answered for days"), outcome.text)
-
-    def _write_result(self, values, exchange):
-        """Write what a try leaves, here and in the exchange log, in one statement.
-
-        `write` and `create` would take longer than the call itself: no field of either model depends on these.
-        """
-        stamp = SQL("now() AT TIME ZONE 'UTC'")
-        values = {**values, "write_uid": self.env.uid, "write_date": stamp}
-        exchange = {**exchange, "create_uid": self.env.uid, "create_date": stamp, "write_date": stamp}
-        self.env.cr.execute(
-            SQL(
-                """WITH tried AS (UPDATE iused_shipment_update SET %s WHERE id = %s)
-                   INSERT INTO iused_exchange (%s) VALUES (%s)""",
-                SQL(", ").join(SQL("%s = %s", SQL.identifier(name), value or None) for name, value in values.items()),
-                self.id,
-                SQL(", ").join(map(SQL.identifier, exchange)),
-                SQL(", ").join(SQL("%s", value) for value in exchange.values()),
-            )
-        )
-        self.env.invalidate_all(flush=False)
 
     @api.model
     def _prepare_result(self, outcome, attempts, holds=False, down=False):
@@ -600,7 +596,13 @@ class IusedShipmentUpdate(models.Model):
         :param bool down: whether iUsed is down as a whole: that is no reason to give an update up
         """
         now = fields.Datetime.now()
-        values = {"attempts": attempts + 1, "last_answer": outcome.text, "next_try": False, "holds": holds}
+        values = {
+            "attempts": attempts + 1,
+            "last_answer": outcome.text,
+            "next_try": None,
+            "holds": holds,
+            "sent_at": None,
+        }
         if outcome.verdict == Outcome.ACCEPTED:
             return {**values, "state": "sent", "sent_at": now}
         if outcome.verdict == Outcome.CLOSED:

@@ -66,6 +66,19 @@ class Outcome:
         return bool(self.status)
 
 
+def open_session(url):
+    """Return a `requests.Session` for many calls to one address.
+
+    Proxies and certificates are looked up in the environment once and not for each call, which takes longer than all
+    else on our side; a `.netrc` is not looked at.
+    """
+    session = requests.Session()
+    settings = session.merge_environment_settings(url, {}, None, None, None)
+    session.trust_env = False
+    session.proxies, session.verify = settings["proxies"], settings["verify"]
+    return session
+
+
 def send(session, url, body, event_id, method="POST"):
     """Tell iUsed of a shipment. Never raises for what the network or the portal does.
 
