@@ -67,8 +67,10 @@ class FaultRun:
         return odoo_script(self.postgres, config, SCRIPT, DEV / f"faults_shell{process}.log", task=task, **values)
 
     def enqueue(self, updates):
+        """Write updates, and give the company its address once the portal knows the orders."""
         self.portal.reset()
-        self.portal.register_orders(*self.shell("enqueue", number=updates, each=2, webhook_url=self.portal.webhook_url))
+        self.portal.register_orders(*self.shell("enqueue", number=updates, each=2, webhook_url=False))
+        self.postgres.query(f"UPDATE res_company SET iused_webhook_url = '{self.portal.webhook_url}'", DATABASE)
 
     def wake(self):
         """Let the scheduled action of whichever server comes first run now."""
@@ -176,10 +178,11 @@ def two_senders(run, updates):
     with ThreadPoolExecutor(2) as pool:
         shells = [pool.submit(run.shell, "send", process=process) for process in (1, 2)]
         run.until_sent(120, lambda: None)
-        senders = [shell.result() for shell in shells]
+        for shell in shells:
+            shell.result()
     figures = run.check()
     assert figures["calls"] == updates, f"{figures['calls']} calls for {updates} updates"
-    return {**figures, "senders": senders}
+    return figures
 
 
 def breaking(run, updates, kills, timeout):

@@ -47,8 +47,12 @@ def validate(env, values):
     orders.action_confirm()
     orders.picking_ids.carrier_tracking_ref = "3SBENCH"
     env.cr.commit()
+    groups = [env.ref("base.group_user").id, env.ref("stock.group_stock_user").id]
+    login = f"warehouse {values['run']}"
+    user = env["res.users"].create({"name": login, "login": login, "group_ids": [(6, 0, groups)]})
+    env.cr.commit()
     seconds = []
-    for picking in orders.picking_ids:
+    for picking in orders.picking_ids.with_user(user):
         env.invalidate_all()
         start = time.perf_counter()
         picking.button_validate()
@@ -191,14 +195,9 @@ def jump(env):
 
 
 def send(env, values):
-    """Send what is due without the scheduled action's own lock, as two machines could that both believe in their turn.
-
-    :return: how many this process sent
-    """
-    before = env["iused.exchange"].search_count([])
+    """Send what is due without the scheduled action's own lock, as two machines could that both believe in their turn."""
     env["iused.shipment.update"]._cron_send()
     env.cr.commit()
-    return env["iused.exchange"].search_count([]) - before
 
 
 TASKS = {"validate": validate, "enqueue": enqueue, "drain": drain, "outage": outage, "send": send}
