@@ -195,7 +195,7 @@ def jump(env):
 
 
 def send(env, values):
-    """Send what is due without the scheduled action's own lock, as two machines could that both believe in their turn."""
+    """Send what is due without the scheduled action's own lock, as if two machines were at it."""
     env["iused.shipment.update"]._cron_send()
     env.cr.commit()
 

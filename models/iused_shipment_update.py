@@ -111,7 +111,6 @@ class IusedShipmentUpdate(models.Model):
     is_correction = fields.Boolean("Correction", readonly=True, copy=False)
     corrects_id = fields.Many2one(
         "iused.shipment.update",
-        string="Corrects",
         readonly=True,
         copy=False,
         index="btree_not_null",
@@ -680,7 +679,7 @@ class IusedShipmentUpdate(models.Model):
     @api.autovacuum
     def _gc_told(self):
         """Delete what was sent or dropped longer ago than the company's retention; what is still to be told, never."""
-        for company in self.env["res.company"].search([]):
+        for (company,) in self._read_group([("state", "in", ("sent", "dropped"))], ["company_id"]):
             before = fields.Datetime.now() - timedelta(days=company.iused_retention_days)
             old = self.search(
                 [
