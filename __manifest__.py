@@ -12,6 +12,7 @@
         "security/iused_rules.xml",
         "data/res_partner_category.xml",
         "data/ir_cron.xml",
+        "wizards/iused_shipment_serial_views.xml",
         "views/iused_shipment_update_views.xml",
         "views/product_views.xml",
         "views/sale_order_views.xml",

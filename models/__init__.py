@@ -12,6 +12,7 @@ from . import (
     res_users_apikeys,
     sale_order,
     sale_order_line,
+    stock_lot,
     stock_move,
     stock_move_line,
     stock_picking,

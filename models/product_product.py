@@ -33,6 +33,10 @@ class ProductProduct(models.Model):
         help="The EAN to tell iUsed. Needed where several grades of one phone share an EAN, "
         "which as a barcode only one product may have. Empty means the barcode.",
     )
+    iused_is_imei = fields.Boolean(
+        "Serial Number is an IMEI",
+        help="Warn before a delivery whose serial number is not a valid IMEI: 15 digits, the last a check digit.",
+    )
 
     iused_state = fields.Selection(
         [("ready", "Ready"), ("not_ready", "Not ready")],

@@ -25,6 +25,9 @@ class ProductTemplate(models.Model):
         digits="Product Price",
     )
     iused_ean = fields.Char("iUsed EAN", compute="_compute_iused_ean", inverse="_inverse_iused_ean")
+    iused_is_imei = fields.Boolean(
+        "Serial Number is an IMEI", compute="_compute_iused_is_imei", inverse="_inverse_iused_is_imei"
+    )
 
     iused_state = fields.Selection(
         [("ready", "Ready"), ("not_ready", "Not ready")],
@@ -86,6 +89,13 @@ class ProductTemplate(models.Model):
         """Withdraw all variants. See the products' method."""
         return self.product_variant_ids.action_iused_withdraw()
 
+    @api.depends("product_variant_ids.iused_is_imei")
+    def _compute_iused_is_imei(self):
+        self._compute_template_field_from_variant_field("iused_is_imei")
+
+    def _inverse_iused_is_imei(self):
+        self._set_product_variant_field("iused_is_imei")
+
     def _get_related_fields_variant_template(self):
         """Let values given when a template is created reach its variant."""
         return [
@@ -94,4 +104,5 @@ class ProductTemplate(models.Model):
             "iused_purchase_price",
             "iused_consumer_price",
             "iused_ean",
+            "iused_is_imei",
         ]
