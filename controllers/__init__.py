@@ -1,1 +1,1 @@
-from . import offers, orders
+from . import offers, openapi, orders

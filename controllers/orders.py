@@ -1,10 +1,11 @@
+import threading
 from urllib.parse import quote
 
 from odoo import http
 from odoo.http import request
+from odoo.tools import real_time
 
 from ..models.ir_http import ROUTE_PREFIX
-from ..tools.order_payload import JsonError, PayloadError, parse_json, read_order
 from ..tools.problem import problem
 from .common import require_method
 
@@ -23,33 +24,57 @@ class OrdersController(http.Controller):
     def push_order(self, **_parameters):
         """Take an order: the guide's second integration point."""
         require_method("PUT", "POST", "PATCH")
-        payload = self._read_payload()
-        company = request.env.company
-        # iUsed's user has no rights of its own: what it may do is what this method does.
-        orders_sudo = request.env["sale.order"].sudo().with_company(company)
-        order, created = orders_sudo._iused_receive(company.sudo(), payload)
-        return request.make_json_response(
-            order._iused_prepare_answer(),
-            status=201 if created else 200,
-            headers={"Location": f"{ROUTE_PREFIX}/orders/{quote(order.iused_reference, safe='')}"},
+        return self._push()
+
+    @http.route(
+        f"{ROUTE_PREFIX}/orders/<path:iused_reference>",
+        type="http",
+        auth="iused",
+        save_session=False,
+        csrf=False,
+        max_content_length=LARGEST_ORDER,
+    )
+    def one_order(self, iused_reference, **_parameters):
+        """Take an order whose reference is in the URL, or tell what has become of it."""
+        require_method("GET", "HEAD", "PUT", "PATCH")
+        if request.httprequest.method in ("PUT", "PATCH"):
+            return self._push(iused_reference)
+        order = "\0" not in iused_reference and self._orders_sudo()._iused_search_reference(
+            request.env.company, iused_reference
         )
+        if not order:
+            raise problem(404, f"Order {iused_reference} is not known.")
+        return request.make_json_response(order._iused_prepare_details())
 
-    def _read_payload(self):
-        """Return the order in the request's body.
+    def _orders_sudo(self):
+        # iUsed's user has no rights of its own: what it may do is what these methods do.
+        return request.env["sale.order"].sudo().with_company(request.env.company)
 
-        :raises werkzeug.exceptions.HTTPException: 415, 400 or 422, with every fault at once
+    def _push(self, reference=""):
+        """Do what a push asks for, write it down, and answer.
+
+        :raises werkzeug.exceptions.HTTPException: 415, and what `_iused_push` raises
         """
         http_request = request.httprequest
+        body = http_request.get_data(cache=True)
+        push = {
+            "method": http_request.method,
+            # PostgreSQL takes no NUL.
+            "path": http_request.path.replace("\0", "\ufffd"),
+            "idempotency_key": http_request.headers.get("Idempotency-Key", ""),
+            # What is not UTF-8 stays no JSON.
+            "request_body": body.decode(errors="backslashreplace").replace("\0", "\\x00"),
+        }
+        request.iused_push = push  # for the log, should it be refused
         if not (http_request.is_json or http_request.mimetype == "application/json"):
             raise problem(415, "An order is sent as JSON: Content-Type: application/json.")
-        try:
-            document = parse_json(http_request.get_data(cache=True))
-            return read_order(document, timezone=request.env.user.tz or "Europe/Amsterdam")
-        except JsonError as error:
-            raise problem(400, f"The body is not JSON: {error}") from error
-        except PayloadError as error:
-            raise problem(
-                422,
-                "The order is refused; nothing was stored.",
-                errors=[{"pointer": fault.pointer, "detail": fault.detail} for fault in error.faults],
-            ) from error
+        company_sudo = request.env.company.sudo()
+        order, created = self._orders_sudo()._iused_push(company_sudo, body, reference, push["idempotency_key"])
+        status, answer = 201 if created else 200, order._iused_prepare_answer()
+        push["duration"] = real_time() - threading.current_thread().perf_t0
+        order.env["iused.exchange"]._log_accepted(company_sudo, push, status, answer, order)
+        return request.make_json_response(
+            answer,
+            status=status,
+            headers={"Location": f"{ROUTE_PREFIX}/orders/{quote(order.iused_reference, safe='')}"},
+        )

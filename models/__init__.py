@@ -1,6 +1,7 @@
 from . import (
     ir_http,
     iused_exchange,
+    iused_field_mapping,
     iused_offer_feed,
     iused_shipment_update,
     product_pricelist,

@@ -1,13 +1,17 @@
 import base64
 import binascii
 import logging
+import threading
+from functools import partial
 
-from psycopg2 import OperationalError
-from werkzeug.exceptions import HTTPException
+from psycopg2 import Error, OperationalError
+from werkzeug.exceptions import HTTPException, NotFound
 
-from odoo import models
+from odoo import api, models
 from odoo.exceptions import AccessDenied, AccessError, ConcurrencyError, UserError
 from odoo.http import request
+from odoo.service.model import retrying
+from odoo.tools import real_time
 
 from ..tools.problem import is_problem, problem
 
@@ -68,6 +72,16 @@ class IrHttp(models.AbstractModel):
         return key if len(key) <= LONGEST_KEY and "\0" not in key else ""
 
     @classmethod
+    def _match(cls, path):
+        """Lead nobody on from an address that is not ours: the redirections of web pages are HTML."""
+        try:
+            return super()._match(path)
+        except HTTPException as exception:
+            if cls._is_iused_path():
+                raise NotFound from exception
+            raise
+
+    @classmethod
     def _serve_fallback(cls):
         """Look for no page below our routes: there is none, and some addresses would make the search fail."""
         if cls._is_iused_path():
@@ -84,7 +98,43 @@ class IrHttp(models.AbstractModel):
         """Answer every error below our routes as problem details, the ones raised before a controller runs included."""
         if not cls._is_iused_path():
             return super()._handle_error(exception)
-        return cls._iused_problem(exception)
+        answer = cls._iused_problem(exception)
+        cls._iused_log_refusal(answer)
+        return answer
+
+    @classmethod
+    def _pre_dispatch(cls, rule, args):
+        result = super()._pre_dispatch(rule, args)
+        if rule.endpoint.routing["auth"] == "iused" and "max_content_length" in rule.endpoint.routing:
+            # Before Odoo reads it as the fields of a form, which JSON under a wrong name is not: it goes to the log.
+            request.httprequest.get_data(cache=True)
+        return result
+
+    @classmethod
+    def _iused_log_refusal(cls, answer):
+        """Keep a refused push: its work was rolled back, so the log has a transaction of its own.
+
+        Odoo calls the error handler once, after the last replay.
+        """
+        push = getattr(request, "iused_push", None)
+        if not push:
+            return  # nobody was let in, the body was too large, or nothing was pushed
+        company_id, uid = request.env.company.id, request.env.uid
+        try:
+            request.env.cr.rollback()
+            with request.registry.cursor() as cr:
+                env = api.Environment(cr, uid, {"allowed_company_ids": [company_id]}, su=True)
+                log = partial(
+                    env["iused.exchange"]._log_refused,
+                    env["res.company"].browse(company_id),
+                    {**push, "duration": real_time() - threading.current_thread().perf_t0},
+                    answer.code,
+                    answer.response.get_data(as_text=True),
+                )
+                retrying(log, env)  # and commits
+        except Error:
+            # The answer must reach iUsed all the same, which then repeats the push or asks.
+            _logger.exception("A refused order of iUsed could not be written down")
 
     @classmethod
     def _iused_problem(cls, exception):

@@ -1,6 +1,16 @@
+import hashlib
+import json
 from datetime import timedelta
 
+from werkzeug.exceptions import HTTPException
+
 from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
+from odoo.tools import plaintext2html
+
+from ..tools.order_payload import JsonError, explain, parse_json
+from .ir_http import ROUTE_PREFIX
 
 VACUUM_BATCH = 10_000  # rows deleted at a time
 
@@ -10,6 +20,7 @@ class IusedExchange(models.Model):
 
     _name = "iused.exchange"
     _description = "iUsed Exchange"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
     _order = "id desc"
     _rec_name = "path"
 
@@ -28,8 +39,203 @@ class IusedExchange(models.Model):
     duration = fields.Float("Duration (s)", readonly=True, aggregator="avg", digits=(16, 3))
     request_body = fields.Text(readonly=True, groups="sales_team.group_sale_manager")
     answer_body = fields.Text(readonly=True, groups="sales_team.group_sale_manager")
+    idempotency_key = fields.Char(readonly=True)
+    reference = fields.Char("iUsed Reference", readonly=True, index="btree_not_null")
+    state = fields.Selection(
+        [("accepted", "Accepted"), ("refused", "Refused"), ("settled", "Accepted later")],
+        string="Result",
+        readonly=True,
+    )
+    cause = fields.Char(readonly=True, index="btree_not_null", help="Refusals for the same reason share it.")
+    activity_id = fields.Many2one("mail.activity", readonly=True, ondelete="set null")
+    processed_by_id = fields.Many2one("res.users", "Processed Again By", readonly=True, ondelete="set null")
+    request_pretty = fields.Text("What Was Sent", compute="_compute_pretty", groups="sales_team.group_sale_manager")
+    answer_pretty = fields.Text("What Was Answered", compute="_compute_pretty", groups="sales_team.group_sale_manager")
     order_id = fields.Many2one("sale.order", readonly=True, index="btree_not_null", ondelete="set null")
     update_id = fields.Many2one("iused.shipment.update", readonly=True, index="btree_not_null", ondelete="cascade")
+
+    @api.depends("request_body", "answer_body")
+    def _compute_pretty(self):
+        for exchange in self:
+            exchange.request_pretty = self._prettify(exchange.request_body)
+            exchange.answer_pretty = self._prettify(exchange.answer_body)
+
+    @api.model
+    def _prettify(self, text):
+        """Return JSON with one value a line; anything else as it is."""
+        try:
+            return json.dumps(json.loads(text or ""), indent=2, ensure_ascii=False)
+        except (ValueError, RecursionError):
+            return text
+
+    # Pushed orders ---------------------------------------------------------------------------------------------------
+
+    @api.model
+    def _log_accepted(self, company, push, status, answer, order):
+        """Write down a push that was accepted, in its own transaction: neither is kept without the other.
+
+        What was refused of this order before is settled with it.
+
+        :param dict push: `method`, `path`, `request_body`, `idempotency_key`, `duration`
+        :param int status: the HTTP status of the answer
+        :param answer: the answer, to be written as JSON
+        :return: the row
+        """
+        exchange = self._create_push(
+            company,
+            {
+                **push,
+                "status": status,
+                "answer_body": json.dumps(answer),
+                "reference": order.iused_reference,
+                "order_id": order.id,
+                "state": "accepted",
+            },
+        )
+        refused = Domain(
+            [("company_id", "=", company.id), ("reference", "=", order.iused_reference), ("state", "=", "refused")]
+        )
+        if order.state != "cancel":
+            # A repeat of the first push does not settle what was refused because of it.
+            refused &= Domain("order_id", "=", False)
+        self.search(refused)._settle(order)
+        return exchange
+
+    @api.model
+    def _log_refused(self, company, push, status, answer):
+        """Write down a push that was refused, after its own work was rolled back, and tell the responsible user.
+
+        :param str answer: the body of the answer
+        :return: the row
+        """
+        reference = self._find_reference(company, push)
+        orders = self.env["sale.order"]
+        cause = self._find_cause(company, reference, status, answer)
+        orders._iused_lock(f"sale_iused {company.id} cause {cause}")  # of two at once, one makes the activity
+        exchange = self._create_push(
+            company,
+            {
+                **push,
+                "status": status,
+                "answer_body": answer,
+                "reference": reference,
+                "order_id": reference and orders._iused_search_reference(company, reference).id,
+                "state": "refused",
+                "cause": cause,
+            },
+        )
+        if status != 503:  # which iUsed repeats
+            exchange._tell_responsible()
+        return exchange
+
+    @api.model
+    def _create_push(self, company, values):
+        # A row of a log needs neither followers nor a message that it was made.
+        return self.with_context(tracking_disable=True).create({"company_id": company.id, "kind": "order", **values})
+
+    @api.model
+    def _find_reference(self, company, push):
+        """Return iUsed's number of the order that was pushed, as far as it can be read, or False."""
+        try:
+            document = parse_json(push["request_body"].encode())
+        except JsonError:
+            return self._reference_of_path(push["path"]) or False
+        reference = self._reference_of_path(push["path"])
+        rows = explain(document, reference=reference, **self.env["sale.order"]._iused_reader_options(company))
+        read = next((row.value for row in rows if row.field == "order_id" and not row.fault), "")
+        if reference or read or not push["idempotency_key"]:
+            return reference or read or False
+        return self.env["sale.order"]._iused_reference_of_key(push["idempotency_key"])
+
+    @api.model
+    def _reference_of_path(self, path):
+        return path.removeprefix(f"{ROUTE_PREFIX}/orders").removeprefix("/")
+
+    @api.model
+    def _find_cause(self, company, reference, status, answer):
+        """Return what the refusals for one reason have in common, whatever the order: the faults that were told."""
+        faults = [error["detail"] for error in self._parse_answer(answer).get("errors", ())]
+        text = json.dumps([company.id, status, sorted(faults) or [reference, self._detail(answer)]])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    @api.model
+    def _parse_answer(self, answer):
+        """Return the problem details of an answer, or an empty dict."""
+        try:
+            document = json.loads(answer or "")
+        except ValueError:
+            return {}
+        return document if isinstance(document, dict) else {}
+
+    @api.model
+    def _detail(self, answer):
+        return self._parse_answer(answer).get("detail", "")
+
+    @api.model
+    def _describe(self, answer):
+        """Return the problem of an answer for people: what is wrong, and a line for each field at fault."""
+        document = self._parse_answer(answer)
+        faults = [f"{error.get('pointer', '')} {error['detail']}".strip() for error in document.get("errors", ())]
+        return "\n".join([document.get("detail", ""), *faults])
+
+    def _tell_responsible(self):
+        """Give the responsible user one activity for each cause, however often it is met."""
+        self.ensure_one()
+        same_cause = self.search([("cause", "=", self.cause), ("activity_id.active", "=", True)], limit=1)
+        if same_cause:
+            self.activity_id = same_cause.activity_id
+            return
+        # On the order that is in the way, where there is one: that is where somebody has to look.
+        self.activity_id = (self.order_id or self).activity_schedule(
+            "mail.mail_activity_data_warning",
+            summary=self.env._("iUsed order %s was refused", self.reference or ""),
+            note=plaintext2html(self._describe(self.sudo().answer_body)),  # for sales managers; so is who reads this
+            user_id=self.company_id._iused_responsible().id,
+        )
+
+    def _settle(self, order):
+        """Mark refusals as accepted later, and close the activity of each cause of which nothing is left."""
+        if not self:
+            return
+        activities = self.activity_id
+        self.write({"state": "settled", "order_id": order.id})
+        for activity in activities.filtered("active"):
+            if not self.search_count([("activity_id", "=", activity.id), ("state", "=", "refused")], limit=1):
+                activity.action_feedback(feedback=self.env._("Accepted later, as %s.", order.name))
+
+    def action_process_again(self):
+        """Process a refused push again, after its cause was mended.
+
+        :raises odoo.exceptions.UserError: with the new refusal; nothing is changed then
+        """
+        self.ensure_one()
+        self.check_access("read")
+        if not self.env.user.has_group("sales_team.group_sale_manager"):
+            raise AccessError(self.env._("Only sales managers can process an order of iUsed again."))
+        # Sales managers have no rights on the log; and the order is made as in the call, by iUsed's user.
+        exchange_sudo = self.sudo()
+        company_sudo = exchange_sudo.company_id
+        if exchange_sudo.state != "refused" or not company_sudo.iused_user_id:
+            raise UserError(self.env._("Only what was refused can be processed again."))
+        push = {name: exchange_sudo[name] for name in ("method", "path", "request_body", "idempotency_key")} | {
+            "processed_by_id": self.env.uid
+        }
+        orders_sudo = self.env(
+            user=company_sudo.iused_user_id, context={"allowed_company_ids": company_sudo.ids}, su=True
+        )["sale.order"]
+        try:
+            order, created = orders_sudo._iused_push(
+                company_sudo.with_env(orders_sudo.env),
+                (push["request_body"] or "").encode(),
+                self._reference_of_path(push["path"]),
+                push["idempotency_key"] or "",
+            )
+        except HTTPException as refusal:
+            raise UserError(self._describe(refusal.response.get_data(as_text=True))) from refusal
+        exchanges_sudo = exchange_sudo.with_env(orders_sudo.env)
+        exchanges_sudo._log_accepted(company_sudo, push, 201 if created else 200, order._iused_prepare_answer(), order)
+        exchanges_sudo.filtered(lambda exchange: exchange.state == "refused")._settle(order)
+        return order.with_env(self.env)._get_records_action()
 
     @api.autovacuum
     def _gc_exchanges(self):

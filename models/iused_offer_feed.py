@@ -430,3 +430,36 @@ class IusedOfferFeed(models.AbstractModel):
             products.ids,
         )
         return dict(self.env.execute_query(query))
+
+    @api.model
+    def _available_pieces(self, company, products):
+        """Return how many pieces of some products are left, by the rule of the feed.
+
+        :rtype: dict: product id -> int; products whose stock is not counted are left out
+        """
+        products = products.filtered("is_storable")
+        query = SQL(
+            """WITH stock AS (SELECT * FROM (%(stock)s) AS stocks WHERE product_id = ANY(%(products)s)),
+                    demand AS (SELECT * FROM (%(demand)s) AS demands WHERE product_id = ANY(%(products)s))
+             SELECT product.id,
+                    GREATEST(0, FLOOR(COALESCE(stock.quantity, 0)
+                        - GREATEST(COALESCE(stock.reserved, 0), COALESCE(demand.quantity, 0))))::int
+               FROM product_product product
+          LEFT JOIN stock ON stock.product_id = product.id
+          LEFT JOIN demand ON demand.product_id = product.id
+              WHERE product.id = ANY(%(products)s)""",
+            stock=self._stock_query(company),
+            demand=self._demand_query(company),
+            products=products.ids,
+        )
+        return dict(self.env.execute_query(query))
+
+    @api.model
+    def _purchase_price(self, product):
+        """Return what iUsed pays for one piece of an offered product, excluding VAT; 0 where nothing says so."""
+        query = SQL(
+            "SELECT purchase_price FROM (%s) candidate WHERE product_id = %s",
+            self._candidates_query(self.env.company, product),
+            product.id,
+        )
+        return float(next((price for (price,) in self.env.execute_query(query)), 0))

@@ -488,6 +488,16 @@ class IusedShipmentUpdate(models.Model):
         }
         return {**body, **self._prepare_extra()} if company.iused_extra_keys else body
 
+    @api.model
+    def _prepare_example(self, company):
+        """Return a body as `_prepare_body` makes them, for the document of our contract."""
+        serial = "356938035643809"
+        return {
+            company.iused_key_serial: [serial] if company.iused_grouping == "delivery" else serial,
+            company.iused_key_tracking: "3SABC123",
+            company.iused_key_order: "S00042",
+        }
+
     def _prepare_extra(self):
         """Return the optional keys; `sku` and `line_id` are lists where the serial numbers are one."""
         self.ensure_one()
@@ -651,7 +661,7 @@ class IusedShipmentUpdate(models.Model):
                 "mail.mail_activity_data_warning",
                 summary=summary,
                 note=Markup("<p>%s</p>") % text,
-                user_id=order.company_id._iused_find_responsible(order).id,
+                user_id=order.company_id._iused_responsible().id,
             )
 
     @api.model

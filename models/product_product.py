@@ -148,3 +148,8 @@ class ProductProduct(models.Model):
                     # Grades that share an EAN are told apart by being offered.
                     return found.filtered("iused_offered") or found
         return self.browse()
+
+    def _iused_purchase_price(self):
+        """Return the price of our offer: what iUsed pays for one, excluding VAT, in the current company's currency."""
+        self.ensure_one()
+        return self.iused_purchase_price or self.env["iused.offer.feed"]._purchase_price(self)

@@ -73,6 +73,45 @@ class ResCompany(models.Model):
         default="confirm",
         required=True,
     )
+    iused_shortage_policy = fields.Selection(
+        [("accept", "Accept the order and warn"), ("refuse", "Refuse the order")],
+        string="When Stock Is Short for iUsed",
+        default="accept",
+        required=True,
+    )
+    iused_price_tolerance = fields.Float(
+        "iUsed Price Tolerance",
+        help="An order whose prices differ from our offer by more becomes a quotation, for a person to check.",
+    )
+    iused_price_tolerance_type = fields.Selection(
+        [("percent", "% of our price"), ("amount", "per piece, in the company's currency")],
+        string="iUsed Price Tolerance In",
+        default="percent",
+        required=True,
+    )
+    iused_salesperson_id = fields.Many2one(
+        "res.users",
+        string="iUsed Salesperson",
+        domain="[('share', '=', False), ('company_ids', 'in', id)]",
+        help="Empty means the salesperson of the customer iUsed.",
+    )
+    iused_team_id = fields.Many2one(
+        "crm.team",
+        string="iUsed Sales Team",
+        domain="[('company_id', 'in', (False, id))]",
+        help="Empty means the team that Odoo chooses.",
+    )
+    iused_carrier_id = fields.Many2one(
+        "delivery.carrier",
+        string="iUsed Delivery Method",
+        domain="[('company_id', 'in', (False, id))]",
+    )
+    iused_responsible_id = fields.Many2one(
+        "res.users",
+        string="Responsible for iUsed",
+        domain="[('share', '=', False), ('company_ids', 'in', id)]",
+        help="Who gets an activity when something needs a person. Empty means the salesperson, else a sales manager.",
+    )
     iused_retention_days = fields.Integer(
         "Keep iUsed Log (days)",
         default=90,
@@ -82,13 +121,6 @@ class ResCompany(models.Model):
     # The address is the secret: whoever knows it can report shipments. Nobody reads it back, administrators included.
     iused_webhook_url = fields.Char("iUsed Webhook URL", groups=NO_ACCESS, copy=False)
     iused_webhook_is_set = fields.Boolean(compute="_compute_iused_webhook_is_set")
-
-    iused_responsible_id = fields.Many2one(
-        "res.users",
-        string="iUsed Responsible",
-        domain="[('share', '=', False), ('company_ids', 'in', id)]",
-        help="Who is told when something between iUsed and us needs a person.",
-    )
 
     # How shipments are told
     iused_grouping = fields.Selection(
@@ -163,6 +195,11 @@ class ResCompany(models.Model):
                     )
                 )
 
+    @api.constrains("iused_price_tolerance")
+    def _check_iused_price_tolerance(self):
+        if any(company.iused_price_tolerance < 0 for company in self):
+            raise ValidationError(self.env._("The price tolerance for iUsed cannot be negative."))
+
     @api.constrains("iused_warehouse_ids")
     def _check_iused_warehouses(self):
         for company in self:
@@ -235,12 +272,6 @@ class ResCompany(models.Model):
         updates._lift_holds(self)
         updates._trigger_cron()
 
-    def _iused_find_responsible(self, order):
-        """Return the internal user who is told of trouble with an order: the responsible, else the salesperson."""
-        self.ensure_one()
-        users = self.iused_responsible_id | order.user_id | self.env.ref("base.user_admin")
-        return users.filtered(lambda user: user.active and not user.share)[:1]
-
     def _iused_warehouses(self):
         """Return the warehouses whose stock is offered: the chosen ones, else all of the company's."""
         self.ensure_one()
@@ -288,3 +319,14 @@ class ResCompany(models.Model):
                 }
             )
         return self.iused_partner_id
+
+    def _iused_responsible(self):
+        """Return who takes care of what the connector cannot: the chosen user, else one that sells for the company."""
+        self.ensure_one()
+        chosen = (self.iused_responsible_id or self.iused_salesperson_id).filtered("active")
+        if chosen:
+            return chosen
+        managers = self.env.ref("sales_team.group_sale_manager").all_user_ids.filtered(
+            lambda user: user.active and not user.share and self in user.company_ids
+        )
+        return managers.sorted("id")[:1] or self.env.ref("base.user_admin")

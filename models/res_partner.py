@@ -8,17 +8,16 @@ class ResPartner(models.Model):
     _inherit = "res.partner"
 
     @api.model
-    def _iused_find_or_create_consumer(self, company, address, name, phone, email):
+    def _iused_find_or_create_consumer(self, company, payload):
         """Return the contact of the consumer that an order goes to.
 
         A consumer is a person of its own, not a child of iUsed, tagged so that sales can tell it and privacy requests
         find it. The same name, e-mail and address within one company is the same consumer.
 
         :param company: the `res.company` that sells
-        :param address: a `tools.order_payload.Address`
-        :param str name: used where the address names nobody; so are `phone` and `email`
+        :param payload: a `tools.order_payload.Order`; the reader lends its address what the customer has more
         """
-        values = self._iused_prepare_consumer(company, address, name, phone, email)
+        values = self._iused_prepare_consumer(company, payload.shipping_address)
         keys = ("company_id", "name", "email", "street", "street2", "zip", "city", "state_id", "country_id")
         tag = self.env.ref("sale_iused.partner_category_consumer")
         domain = Domain.AND(Domain(key, "=", values[key]) for key in keys) & Domain("category_id", "in", tag.ids)
@@ -29,7 +28,7 @@ class ResPartner(models.Model):
         return self.create({**values, "category_id": [Command.link(tag.id)]})
 
     @api.model
-    def _iused_prepare_consumer(self, company, address, name, phone, email):
+    def _iused_prepare_consumer(self, company, address):
         country = self.env["res.country"].search([("code", "=", address.country)], limit=1)
         state = address.state and self.env["res.country.state"].search(
             [
@@ -41,7 +40,7 @@ class ResPartner(models.Model):
             limit=1,
         )
         return {
-            "name": address.name or name,
+            "name": address.name,
             # The consumer stays a person, also where a company's name is part of the address.
             "company_name": address.company or False,
             "is_company": False,
@@ -52,8 +51,8 @@ class ResPartner(models.Model):
             "city": address.city,
             "state_id": state.id if state else False,
             "country_id": country.id,
-            "email": address.email or email or False,
-            "phone": self._iused_format_phone(address.phone or phone, country),
+            "email": address.email or False,
+            "phone": self._iused_format_phone(address.phone, country),
             "lang": company.iused_partner_id.lang,
             "tz": False,
         }

@@ -7,16 +7,16 @@ class SaleOrderLine(models.Model):
     iused_line_reference = fields.Char("iUsed Line", copy=False, readonly=True, help="iUsed's own number of this line.")
 
     @api.model
-    def _iused_tax_adapted_price(self, price, product, taxes, order):
+    def _iused_tax_adapted_price(self, price, product, taxes, currency, consumer):
         """Return the unit price to write for a price that excludes VAT.
 
         Odoo reads a unit price as including the taxes that are marked so: there the VAT has to be added first.
 
-        :param float price: per piece, excluding VAT, in the order's currency
+        :param float price: per piece, excluding VAT, in `currency`
         """
         if not any(taxes.flatten_taxes_hierarchy().mapped("price_include")):
             return price
         totals = taxes.with_context(force_price_include=False).compute_all(
-            price, currency=order.currency_id, quantity=1.0, product=product, partner=order.partner_shipping_id
+            price, currency=currency, quantity=1.0, product=product, partner=consumer
         )
         return totals["total_included"]

@@ -77,16 +77,16 @@ class TestAccess(IusedHttpCase):
                 self.assertEqual(answer.headers["Allow"], allowed)
 
     def test_unknown_path_404_is_no_page(self):
-        for path in ("", "/", "/nothing", "/offers/1", "/%00"):
+        for path in ("", "/", "/nothing", "/offers/1", "/%00", "/orders//1", "//offers"):
             with self.subTest(path=path):
                 answer = self._call("GET", path, Content_Type="application/json")
                 self.assertProblem(answer, 404)
 
     def test_unexpected_error_500_tells_nothing(self):
-        def crash(*_args):
+        def crash(*_args, **_choice):
             raise KeyError("inner matter")
 
-        self.patch(self.registry["iused.offer.feed"], "_iter_offers", crash)
+        self.patch(self.registry["iused.offer.feed"], "_offers_query", crash)
         with self.assertLogs("odoo.http", "ERROR"):
             answer = self._call("GET", "/offers")
         self.assertProblem(answer, 500)

@@ -1,0 +1,130 @@
+"""dev/bench orders: what a push of an order costs, and how many go through two workers.
+
+- vs_orm: HTTP push to confirmed order against the same order, with its consumer, made and confirmed by plain ORM
+  calls in the same database. One client; the two take turns, so that a busy machine slows both; medians.
+- throughput: orders a second at 1, 4 and 16 clients, each order another one; any answer but 201 is a failure.
+- distinct_orders: sale orders after 50 equal pushes at once.
+"""
+
+import argparse
+import http.client
+import json
+import statistics
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import order_server
+
+from bootstrap import DEV, ROOT, say, stop
+from services import Odoo, Postgres, odoo_script
+
+DATABASE = "iused_bench_orders"
+WORKERS = 2
+TURNS = 60  # orders each way
+CLIENTS = {1: 60, 4: 120, 16: 160}  # clients: orders
+EQUAL = 50  # equal pushes at once
+LIMIT = 1.25
+
+
+def push(url, key, order):
+    """Push an order over a connection of its own, again where the connection is cut, as iUsed must.
+
+    Odoo lets 16 calls wait for two workers; the system may cut those beyond.
+
+    :return: status, parsed answer
+    """
+    for _try in range(10):
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
+        try:
+            connection.request(
+                "POST",
+                "/iused/v1/orders",
+                json.dumps(order),
+                {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+            )
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        except ConnectionResetError:
+            time.sleep(0.2)
+        finally:
+            connection.close()
+    return stop("The connection was cut ten times in a row.")
+
+
+def push_all(url, key, orders, clients):
+    """Push orders, so many at a time.
+
+    :return: the answers, and the seconds it took
+    """
+    start = time.perf_counter()
+    with ThreadPoolExecutor(clients) as pool:
+        answers = list(pool.map(lambda order: push(url, key, order), orders))
+    return answers, time.perf_counter() - start
+
+
+def measure_throughput(url, known):
+    throughput = {}
+    for clients, count in CLIENTS.items():
+        orders = [
+            order_server.order(f"T{clients}-{number}", known["skus"][number % len(known["skus"])])
+            for number in range(count)
+        ]
+        answers, seconds = push_all(url, known["key"], orders, clients)
+        if failed := [answer for answer in answers if answer[0] != 201]:
+            stop(f"{len(failed)} of {count} orders failed at {clients} clients, the first with {failed[0]}")
+        throughput[str(clients)] = round(count / seconds, 2)
+    return throughput
+
+
+def count_distinct_orders(postgres, url, known):
+    """Return how many orders 50 equal pushes at once make."""
+    order = order_server.order("EQUAL", known["skus"][0])
+    answers, _seconds = push_all(url, known["key"], [order] * EQUAL, EQUAL)
+    if sorted(status for status, _body in answers) != [200] * (EQUAL - 1) + [201]:
+        stop(f"equal pushes were answered {sorted(status for status, _body in answers)}")
+    made = postgres.query("SELECT COUNT(*) FROM sale_order WHERE iused_reference = 'EQUAL'", DATABASE)[0][0]
+    return max(made, len({body["external_order_id"] for _status, body in answers}))
+
+
+def main(arguments):
+    parser = argparse.ArgumentParser(prog="dev/bench orders", description=__doc__)
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures to this file")
+    options = parser.parse_args(arguments)
+    with Postgres() as postgres:
+        pieces = 2 * TURNS + sum(CLIENTS.values()) + 20
+        config, known = order_server.prepare(postgres, DATABASE, pieces, workers=WORKERS, max_cron_threads=0)
+        with Odoo(postgres, config, DEV / f"{DATABASE}.log") as odoo:
+            warm, _seconds = push_all(
+                odoo.url, known["key"], [order_server.order(f"W-{n}", known["skus"][0]) for n in range(6)], 2
+            )
+            say(f"warm: {[status for status, _body in warm]}; {TURNS} orders each way ...")
+            turns = odoo_script(
+                postgres,
+                config,
+                ROOT / "dev/bench_orders_turns.py",
+                DEV / f"{DATABASE}_turns.log",
+                dev=str(ROOT / "dev"),
+                url=odoo.url,
+                turns=TURNS,
+                **known,
+            )
+            pushed, made = (statistics.median(turns[name]) for name in ("pushed", "made"))
+            figures = {
+                "ratios": {"vs_orm": round(pushed / made, 3)},
+                "seconds": {"push": round(pushed, 4), "orm": round(made, 4)},
+                "throughput": measure_throughput(odoo.url, known),
+                "distinct_orders": count_distinct_orders(postgres, odoo.url, known),
+            }
+        postgres.drop(DATABASE)
+    print(json.dumps(figures, indent=2))
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    held = figures["ratios"]["vs_orm"] <= LIMIT and figures["distinct_orders"] == 1
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

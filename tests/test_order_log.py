@@ -1,0 +1,175 @@
+"""Nothing is lost: every push leaves a row in the log, and a refused one can be processed again."""
+
+from odoo.exceptions import AccessError, ConcurrencyError, UserError
+from odoo.tests import tagged
+
+from .common import IusedHttpCase
+
+
+@tagged("post_install", "-at_install")
+class TestOrderLog(IusedHttpCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.phone = cls._make_phone("PHONE", 5)
+        cls.manager = cls._new_user("manager", "sales_team.group_sale_manager")
+        cls.company.iused_responsible_id = cls.manager
+
+    def _rows(self):
+        return self.env["iused.exchange"].search([("company_id", "=", self.company.id)])
+
+    def _unknown(self, sku="LATER", **values):
+        document = self._make_order(self.phone, **values)
+        document["lines"][0]["sku"] = sku
+        return document
+
+    def test_accepted_push_leaves_a_row(self):
+        answer = self._push(self._make_order(self.phone), method="PUT")
+        row = self._rows()
+        self.assertEqual(len(row), 1)
+        self.assertEqual((row.kind, row.direction, row.method), ("order", "in", "PUT"))
+        self.assertEqual((row.path, row.status, row.state), ("/iused/v1/orders", 201, "accepted"))
+        self.assertEqual(row.order_id.name, answer.json()["external_order_id"])
+        self.assertGreater(row.duration, 0)
+        self.assertIn("Dorpsstraat", row.request_body)
+        self.assertIn(row.order_id.name, row.answer_body)
+        self.assertIn('\n  "customer": {', row.request_pretty)
+
+    def test_refused_push_leaves_a_row_though_its_work_is_rolled_back(self):
+        partners = self.env["res.partner"].search_count([])
+        answer = self._push(self._unknown())
+        row = self._rows()
+        self.assertEqual((row.status, row.state, row.answer_body), (422, "refused", answer.text))
+        self.assertFalse(row.order_id)
+        self.assertEqual(self.env["res.partner"].search_count([]), partners)
+
+    def test_whatever_is_pushed_leaves_a_row(self):
+        for body, content_type, status in (
+            (b"{", "application/json", 400),
+            (b"\xff\x00", "application/json", 400),
+            (b"order_id=1", "application/x-www-form-urlencoded", 415),
+            (b"<order/>", "text/xml", 415),
+            (b"[]", "application/json", 422),
+            (b"", "application/json", 400),
+        ):
+            with self.subTest(body=body):
+                before = self._rows()
+                answer = self._call("POST", "/orders", data=body, Content_Type=content_type)
+                row = self._rows() - before
+                self.assertEqual((row.status, answer.status_code), (status, status))
+                expected = body.decode(errors="backslashreplace").replace("\0", "\\x00")
+                self.assertEqual(row.request_body or "", expected)
+
+    def test_unauthenticated_and_too_large_pushes_leave_none(self):
+        self.assertEqual(self._push(self._make_order(self.phone), key="wrong").status_code, 401)
+        self.assertEqual(self._push(self._make_order(self.phone, note="x" * 2**20)).status_code, 413)
+        self.assertFalse(self._rows())
+
+    def test_crash_and_give_up_leave_a_row(self):
+        def crash(*_args):
+            raise KeyError("inner matter")
+
+        with self.assertLogs("odoo.http", "ERROR"):
+            self.patch(self.registry["sale.order"], "_iused_make", crash)
+            self.assertProblem(self._push(self._make_order(self.phone)), 500)
+        row = self._rows()
+        self.assertEqual((row.status, row.state), (500, "refused"))
+        self.assertNotIn("inner matter", row.answer_body)
+
+    def test_replayed_push_leaves_one_row(self):
+        make = self.registry["sale.order"]._iused_make
+        tries = []
+
+        def lose_the_first_race(self, *args):
+            order = make(self, *args)
+            tries.append(order)
+            if len(tries) == 1:
+                raise ConcurrencyError("lost")
+            return order
+
+        self.patch(self.registry["sale.order"], "_iused_make", lose_the_first_race)
+        self.assertEqual(self._push(self._make_order(self.phone)).status_code, 201)
+        self.assertEqual(len(tries), 2)
+        self.assertEqual(self._rows().mapped("status"), [201])
+
+    def test_one_activity_for_each_cause(self):
+        document = self._unknown()
+        for _retry in range(3):
+            self._push(document)
+        self._push(self._unknown())
+        rows = self._rows()
+        self.assertEqual(len(rows), 4)
+        self.assertEqual(len(rows.activity_ids), 1, "one SKU is unknown, in however many orders")
+        self.assertEqual(rows.activity_ids.user_id, self.manager)
+        self.assertIn("SKU LATER is not known.", rows.activity_ids.note)
+        self._push(self._unknown("ANOTHER"))
+        self.assertEqual(len(self._rows().activity_ids), 2)
+
+    def test_later_success_settles_and_closes_the_activity(self):
+        first, second = self._unknown(), self._unknown()
+        for document in (first, first, second):
+            self._push(document)
+        activity = self._rows().activity_id
+        self._make_phone("LATER", 2)
+        self._push(first)
+        self.env.invalidate_all()
+        self.assertEqual(self._rows().mapped("state"), ["accepted", "refused", "settled", "settled"])
+        self.assertTrue(activity.active, "the second order still waits")
+        self._push(second)
+        self.env.invalidate_all()
+        self.assertEqual(self._rows().mapped("state"), ["accepted", "accepted", "settled", "settled", "settled"])
+        self.assertFalse(activity.active)
+
+    def test_refused_push_is_processed_again(self):
+        document = self._unknown()
+        self._push(document)
+        row = self._rows()
+        with self.assertRaisesRegex(UserError, "SKU LATER is not known"):
+            row.with_user(self.manager).action_process_again()
+        self._make_phone("LATER", 1)
+        action = row.with_user(self.manager).action_process_again()
+        order = self.env["sale.order"].browse(action["res_id"])
+        self.assertEqual((order.iused_reference, order.state), (document["order_id"], "sale"))
+        self.assertEqual(order.create_uid, self.iused_user)
+        self.assertEqual((row.state, row.order_id), ("settled", order))
+        again = self._rows() - row
+        self.assertEqual((again.status, again.processed_by_id, again.order_id), (201, self.manager, order))
+        self.assertFalse(row.activity_ids)
+        with self.assertRaises(UserError):
+            row.with_user(self.manager).action_process_again()
+        self.assertEqual(self._push(document).status_code, 200, "iUsed learns our number with its next try")
+
+    def test_processing_again_keeps_the_reference_of_url_or_key(self):
+        document = self._unknown()
+        del document["order_id"]
+        self._call("PUT", "/orders/URL-1", data=document)
+        self._push(document, Idempotency_Key="abc")
+        rows = self._rows()
+        self.assertEqual(rows.mapped("reference"), ["key-abc", "URL-1"])
+        self._make_phone("LATER", 2)
+        for row in rows:
+            row.with_user(self.manager).action_process_again()
+        self.assertEqual(rows.order_id.mapped("iused_reference"), ["key-abc", "URL-1"])
+
+    def test_only_sales_managers_process_again_and_read_bodies(self):
+        self._push(self._unknown())
+        row = self._rows()
+        salesman = self._new_user("salesman", "sales_team.group_sale_salesman_all_leads")
+        self.assertEqual(row.with_user(salesman).status, 422)
+        for name in ("request_body", "answer_body", "request_pretty", "answer_pretty"):
+            with self.assertRaises(AccessError):
+                row.with_user(salesman).read([name])
+            self.assertTrue(row.with_user(self.manager)[name])
+        with self.assertRaises(AccessError):
+            row.with_user(salesman).action_process_again()
+
+    def test_rows_older_than_the_retention_are_deleted(self):
+        self._push(self._unknown())
+        self._push(self._make_order(self.phone))
+        old, young = self._rows()[1], self._rows()[0]
+        self.env.cr.execute(
+            "UPDATE iused_exchange SET create_date = create_date - interval '91 days' WHERE id = %s", [old.id]
+        )
+        self.env.invalidate_all()
+        self.env["iused.exchange"]._gc_exchanges()
+        self.assertEqual(self._rows(), young)
