@@ -86,7 +86,7 @@ class TestAccess(IusedHttpCase):
         def crash(*_args):
             raise KeyError("inner matter")
 
-        self.patch(self.registry["iused.offer.feed"], "_iter_offers", crash)
+        self.patch(self.registry["iused.offer.feed"], "_offers_query", crash)
         with self.assertLogs("odoo.http", "ERROR"):
             answer = self._call("GET", "/offers")
         self.assertProblem(answer, 500)
