@@ -83,7 +83,7 @@ class TestAccess(IusedHttpCase):
                 self.assertProblem(answer, 404)
 
     def test_unexpected_error_500_tells_nothing(self):
-        def crash(*_args):
+        def crash(*_args, **_kwargs):
             raise KeyError("inner matter")
 
         self.patch(self.registry["iused.offer.feed"], "_offers_query", crash)
