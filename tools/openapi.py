@@ -7,6 +7,7 @@ from .order_payload import MAX_NOTE, MAX_PRICE, MAX_QUANTITY, MAX_REFERENCE, MAX
 from .problem import MEDIA_TYPE
 
 JSON = "application/json"
+TEXT = {"type": "string"}
 EXAMPLE_OFFER = {
     "sku": "IP13-128-MID-A",
     "name": "Apple iPhone 13 128 GB Midnight (grade A)",
@@ -23,7 +24,7 @@ def document(base_url, version, company_name, shipment, offer=None):
 
     :param str base_url: of the company's Odoo, without a slash at the end
     :param str version: of the addon
-    :param dict shipment: the body of a shipment update, as an example, with the names that its keys have
+    :param tuple shipment: the method of a shipment update, and its body as an example, with the names of its keys
     :param dict offer: one of the company's offers, for the examples; without it they name a phone that it lacks
     """
     return {
@@ -253,7 +254,10 @@ def _shipment_update(shipment):
                     "schema": {
                         "type": "object",
                         "required": list(shipment),
-                        "properties": {name: {"type": "string"} for name in shipment},
+                        "properties": {
+                            name: {"type": "array", "items": TEXT} if isinstance(value, list) else TEXT
+                            for name, value in shipment.items()
+                        },
                     },
                     "example": shipment,
                 }
