@@ -83,11 +83,7 @@ class TestAccess(IusedHttpCase):
                 self.assertProblem(answer, 404)
 
     def test_unexpected_error_500_tells_nothing(self):
-<<<<<<< HEAD
         def crash(*_args, **_choice):
-=======
-        def crash(*_args, **_kwargs):
->>>>>>> c243c2fb10a6a6fa3af7009d158ec9369ddcf99d
             raise KeyError("inner matter")
 
         self.patch(self.registry["iused.offer.feed"], "_offers_query", crash)
