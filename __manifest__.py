@@ -13,6 +13,7 @@
         "data/res_partner_category.xml",
         "data/utm_source.xml",
         "data/ir_cron.xml",
+        "wizards/iused_shipment_serial_views.xml",
         "views/iused_shipment_update_views.xml",
         "views/product_views.xml",
         "views/sale_order_views.xml",

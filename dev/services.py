@@ -290,20 +290,23 @@ def odoo_script(postgres, config, script, log, **values):
     return stop(f"{Path(script).name} failed; see {log}:\n" + (done.stdout + done.stderr)[-3000:])
 
 
-def base_database(postgres):
-    """Return the template database that holds what the addon depends on, made when it is not there yet."""
+def base_database(postgres, modules=BASE_MODULES):
+    """Return the template database that holds what the addon depends on, made when it is not there yet.
+
+    :param str modules: the addons in it, separated by commas
+    """
     import odoo.release
 
-    made_from = f"{odoo.release.__file__} {odoo.release.version} {BASE_MODULES}"
+    made_from = f"{odoo.release.__file__} {odoo.release.version} {modules}"
     name = f"iused_base_{hashlib.sha256(made_from.encode()).hexdigest()[:8]}"
     if name not in postgres.databases():
-        say(f"Odoo: a database with {BASE_MODULES}, kept for later (a minute or two) ...")
+        say(f"Odoo: a database with {modules}, kept for later (a minute or two) ...")
         start = time.monotonic()
         making = f"{name}_making"
         postgres.drop(making)
         postgres.query(f"CREATE DATABASE {making} TEMPLATE template0 ENCODING 'UTF8'", database="postgres")
         config = write_config(DEV / "making.conf", postgres, making)
-        odoo_once(postgres, config, DEV / "base.log", "-i", BASE_MODULES, "--no-http")
+        odoo_once(postgres, config, DEV / "base.log", "-i", modules, "--no-http")
         postgres.drop(name)
         postgres.query(f"ALTER DATABASE {making} RENAME TO {name}", database="postgres")
         shutil.rmtree(filestore(name), ignore_errors=True)

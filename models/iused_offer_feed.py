@@ -1,50 +1,188 @@
+import hashlib
+import os
+
 from odoo import api, models
 from odoo.tools import SQL
+from odoo.tools.translate import LazyTranslate
 
-CHUNK = 2000  # offers fetched from the database at a time
+_lt = LazyTranslate(__name__)
+
+FORMAT_VERSION = 1  # of the bytes written; a new one makes iUsed fetch the feed again
+# GS1's check digit: the digits from the right weigh 1, 3, 1, 3, ... and add up to a multiple of ten.
+EAN_SUM = " + ".join(f"{3 if place % 2 else 1} * MOD(ean::bigint / {10**place}, 10)" for place in range(14))
+# Why an offered product is not served: code, words, and the condition on a row of `_candidates_query`.
+FAULTS = (
+    ("no_sku", _lt("It has no internal reference (SKU)."), "sku = ''"),
+    ("sku_twice", _lt("Another offered product has the same internal reference (SKU)."), "sku != '' AND namesakes > 1"),
+    ("no_ean", _lt("It has no EAN."), "ean = ''"),
+    (
+        "wrong_ean",
+        _lt("Its EAN is not valid: 8, 12, 13 or 14 digits are needed, of which the last is the check digit."),
+        f"""CASE WHEN ean = '' THEN FALSE
+                 WHEN LENGTH(ean) NOT IN (8, 12, 13, 14) OR TRANSLATE(ean, '0123456789', '') != '' THEN TRUE
+                 ELSE ean::bigint = 0 OR MOD({EAN_SUM}, 10) != 0 END""",
+    ),
+    ("no_purchase_price", _lt("It has no purchase price."), "purchase_price <= 0"),
+    ("no_consumer_price", _lt("It has no consumer price."), "consumer_price <= 0"),
+    (
+        "consumer_below_purchase",
+        _lt("Its consumer price is below its purchase price."),
+        "consumer_price > 0 AND consumer_price < purchase_price",
+    ),
+    ("not_storable", _lt("Its inventory is not tracked."), "NOT storable"),
+    ("not_serial", _lt("It is not tracked by unique serial number."), "NOT serial"),
+    ("archived", _lt("It is archived."), "NOT active"),
+    ("kit", _lt("It is a kit, which has no stock of its own."), "kit"),
+)
+READY = SQL(" AND ".join(f"NOT ({condition})" for _code, _text, condition in FAULTS))
 
 
 class IusedOfferFeed(models.AbstractModel):
     """The offers of a company as iUsed reads them: one query, whatever the number of products.
 
-    Every way out (HTTP, CSV, sFTP) takes its offers from `_iter_offers`, so that they never differ.
+    Which products are ready, at which prices, follows from `_candidates_query` alone: the feed and the products' state
+    never disagree. All methods read as superuser: iUsed's user has no rights on products or stock, and the feed is
+    what it may see of them.
     """
 
     _name = "iused.offer.feed"
     _description = "iUsed Offer Feed"
 
-    @api.model
-    def _iter_offers(self, company):
-        """Yield the published and complete offers of a company as JSON objects, ordered by SKU.
+    # Ways out ------------------------------------------------------------------------------------------------------
 
-        Sold-out offers are among them with stock 0. The fields are those of the guide ("Minimum required fields per
-        offer"): prices excluding VAT, stock in pieces.
+    @api.model
+    def _write(self, query, file, file_format="json"):
+        """Write the offers of a query of `_offers_query` to a file: a JSON array, or CSV with a heading row (RFC 4180).
+
+        PostgreSQL makes the text and streams it: the worker's memory does not grow with the catalogue.
+
+        :param file: an empty binary file; it is left at its end
+        :param str file_format: what the query was made for
+        :return: the number of offers
+        """
+        if file_format == "csv":
+            return self._copy(query, "FORMAT csv, DELIMITER ';', HEADER, FORCE_QUOTE (sku, name, ean)", file)
+        file.write(b"[")
+        # JSON escapes control characters: with these as delimiters COPY leaves the rows as they are.
+        count = self._copy(query, "FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01'", file)
+        if count:
+            file.seek(-len(b",\n"), os.SEEK_END)
+        file.write(b"]\n")
+        return count
+
+    def _copy(self, query, options, file):
+        """Write a query's rows to a file as they come; return their number."""
+        self.env.flush_query(query)
+        # The sort and the hash tables of 100,000 offers fit; PostgreSQL's default of 4 MB sends them to disk.
+        self.env.cr.execute("SET LOCAL work_mem = '64MB'")
+        text = self.env.cr.mogrify(query.code, query.params).decode()
+        self.env.cr.copy_expert(f"COPY ({text}) TO STDOUT WITH ({options})", file)
+        return self.env.cr.rowcount
+
+    @api.model
+    def _count(self, company):
+        """Return the number of ready offers of a company."""
+        query = SQL("SELECT COUNT(*) FROM (%s) offer WHERE %s", self._candidates_query(company), READY)
+        return self.env.execute_query(query)[0][0]
+
+    @api.model
+    def _fingerprint(self, company, query):
+        """Return a hash of everything that one of the queries here reads: as long as it stays, so does the answer.
+
+        It takes a fraction of the answer's time. What Python decides (settings, locations, rates, taxes, language) is
+        in the query's parameters. Rows count by their stock or their time of writing, hashed together with their id and
+        added up: unlike the latest time of writing, a sum misses no change that a long transaction commits late.
+
+        :param query: of `_offers_query`
+
+        :rtype: str
+        """
+        self.env.flush_all()
+        self.env.cr.execute(self._state_query(company))
+        digest = hashlib.sha256(self.env.cr.mogrify(query.code, query.params))
+        digest.update(repr((FORMAT_VERSION, self.env.cr.fetchone())).encode())
+        return digest.hexdigest()[:32]
+
+    # Queries -------------------------------------------------------------------------------------------------------
+
+    @api.model
+    def _offers_query(self, company, file_format="json", decimal_point=".", limit=None, page=1):
+        """Return the query of the ready offers of a company, ordered by SKU, sold-out ones with stock 0.
+
+        For JSON its rows hold an object each, with a comma behind it; for CSV, a column for each field. The fields are
+        those of the guide ("Minimum required fields per offer"): prices excluding VAT, stock in pieces.
 
         :param company: the `res.company` whose offers are wanted
-        :rtype: iterator of lists of str
+        :param str file_format: "json" or "csv"
+        :param str decimal_point: of the prices in CSV
+        :param limit: offers on a page; None for all of them
+        :param int page: the page, from 1
         """
-        query = self._offers_query(company)
-        self.env.flush_query(query)
-        self.env.cr.execute(SQL("DECLARE iused_offers NO SCROLL CURSOR FOR %s", query))
-        try:
-            while True:
-                self.env.cr.execute(SQL("FETCH %s FROM iused_offers", CHUNK))
-                rows = [row for (row,) in self.env.cr.fetchall()]
-                if not rows:
-                    return
-                yield rows
-        finally:
-            self.env.cr.execute("CLOSE iused_offers")
+        offers = self._ready_query(company, limit, page)
+        if file_format == "csv":
+            return SQL(
+                """SELECT sku, name, ean, stock_available,
+                          REPLACE(purchase_price::text, '.', %(point)s) AS price_purchase_amount,
+                          REPLACE(consumer_price::text, '.', %(point)s) AS price_consumer_amount,
+                          %(currency)s AS currency
+                     FROM (%(offers)s) offer""",
+                point=decimal_point,
+                currency=company.currency_id.name,
+                offers=offers,
+            )
+        return SQL(
+            """SELECT '{"sku": ' || to_json(sku) || ', "name": ' || to_json(name) || ', "ean": ' || to_json(ean)
+                      || ', "stock_available": ' || stock_available
+                      || ', "price_purchase_amount": ' || purchase_price
+                      || ', "price_consumer_amount": ' || consumer_price || ', "currency": ' || %(currency)s || '},'
+                 FROM (%(offers)s) offer""",
+            currency=f'"{company.currency_id.name}"',
+            offers=offers,
+        )
 
     @api.model
-    def _offers_query(self, company):
-        """Return the query of a company's offers, one JSON text a row.
+    def _ready_query(self, company, limit, page):
+        """Return the query of the ready offers on a page, with their names and stock."""
+        company_sudo = company.sudo()
+        templates_sudo = self.env["product.template"].sudo().with_context(lang=company_sudo._iused_language())
+        columns = SQL(
+            """, %(name)s || COALESCE(' (' || variant.name || ')', '') AS name,
+            GREATEST(0, FLOOR(
+                COALESCE(stock.quantity, 0) - %(buffer)s
+                - GREATEST(COALESCE(stock.reserved, 0), COALESCE(demand.quantity, 0))
+            )) AS stock_available""",
+            name=templates_sudo._field_to_sql("template", "name"),
+            buffer=company_sudo.iused_stock_buffer,
+        )
+        joins = SQL(
+            """LEFT JOIN (%s) stock ON stock.product_id = product.id
+               LEFT JOIN (%s) demand ON demand.product_id = product.id
+               LEFT JOIN (%s) variant ON variant.product_id = product.id""",
+            self._stock_query(company),
+            self._demand_query(company),
+            self._variant_name_query(company),
+        )
+        return SQL(
+            """SELECT sku, name, ean, stock_available, purchase_price, consumer_price
+                 FROM (%s) candidate
+                WHERE %s
+             ORDER BY sku COLLATE "C" LIMIT %s OFFSET %s""",
+            self._candidates_query(company, columns=columns, joins=joins),
+            READY,
+            limit,
+            (page - 1) * limit if limit else 0,
+        )
 
-        :rtype: odoo.tools.SQL
+    @api.model
+    def _candidates_query(self, company, products=None, columns=SQL(), joins=SQL()):  # noqa: B008 - immutable
+        """Return the query of the company's offered products, ready or not, with what decides about that.
+
+        :param products: only these `product.product` (and those with the same SKU, of which the query must know)
+        :param SQL columns: more columns, from `joins` to `product` and `template`
         """
-        # iUsed's user has no rights on products or stock: the feed is what it may see of them.
         products_sudo = self.env["product.product"].sudo().with_company(company)
         templates_sudo = products_sudo.env["product.template"]
+        company_sudo = company.sudo()
 
         def product(field):
             return products_sudo._field_to_sql("product", field)
@@ -52,48 +190,96 @@ class IusedOfferFeed(models.AbstractModel):
         def template(field):
             return templates_sudo._field_to_sql("template", field)
 
+        scope = SQL(
+            "%s AND (template.company_id IS NULL OR template.company_id = ANY(%s))",
+            product("iused_offered"),
+            company_sudo.parent_ids.ids,
+        )
+        if products is not None:
+            skus = [sku for sku in products.sudo().mapped("default_code") if sku]
+            scope = SQL(
+                "%s AND (product.id = ANY(%s) OR %s = ANY(%s))", scope, products.ids, product("default_code"), skus
+            )
+        purchase_price, purchase_join = self._price(
+            company, company_sudo.iused_purchase_pricelist_id, product("iused_purchase_price"), "purchase_list", scope
+        )
+        consumer_price, consumer_join = self._price(
+            company, company_sudo.iused_consumer_pricelist_id, product("iused_consumer_price"), "consumer_list", scope
+        )
         return SQL(
-            """
-            WITH stock AS (%(stock)s),
-                 demand AS (%(demand)s),
-                 variant AS (%(variant)s),
-                 offer AS (
-                     SELECT %(sku)s AS sku,
-                            %(name)s || COALESCE(' (' || variant.name || ')', '') AS name,
-                            COALESCE(NULLIF(%(own_ean)s, ''), %(barcode)s) AS ean,
-                            GREATEST(0, FLOOR(COALESCE(stock.quantity, 0)
-                                - GREATEST(COALESCE(stock.reserved, 0), COALESCE(demand.quantity, 0)))) AS available,
-                            ROUND(%(purchase_price)s::numeric, 2) AS purchase_price,
-                            ROUND(%(consumer_price)s::numeric, 2) AS consumer_price
-                       FROM product_product product
-                       JOIN product_template template ON template.id = product.product_tmpl_id
-                  LEFT JOIN stock ON stock.product_id = product.id
-                  LEFT JOIN demand ON demand.product_id = product.id
-                  LEFT JOIN variant ON variant.product_id = product.id
-                      WHERE %(offered)s AND product.active AND template.active AND %(storable)s
-                        AND (template.company_id IS NULL OR template.company_id = %(company_id)s)
-                 )
-            SELECT '{"sku": ' || to_json(sku) || ', "name": ' || to_json(name) || ', "ean": ' || to_json(ean)
-                   || ', "stock_available": ' || available
-                   || ', "price_purchase_amount": ' || purchase_price || ', "price_consumer_amount": ' || consumer_price
-                   || ', "currency": ' || %(currency)s || '}'
-              FROM offer
-             WHERE sku > '' AND ean > '' AND purchase_price > 0 AND consumer_price > 0
-          ORDER BY sku COLLATE "C"
-            """,
-            stock=self._stock_query(company),
-            demand=self._demand_query(company),
-            variant=self._variant_name_query(company),
-            company_id=company.id,
+            """SELECT product.id AS product_id,
+                      COALESCE(%(sku)s, '') AS sku,
+                      COALESCE(NULLIF(%(own_ean)s, ''), %(barcode)s, '') AS ean,
+                      %(purchase_price)s AS purchase_price,
+                      %(consumer_price)s AS consumer_price,
+                      %(storable)s IS TRUE AS storable,
+                      %(tracking)s = 'serial' AS serial,
+                      %(active)s AND %(template_active)s AS active,
+                      %(kit)s AS kit,
+                      COUNT(*) FILTER (WHERE %(active)s AND %(template_active)s)
+                          OVER (PARTITION BY COALESCE(%(sku)s, '') COLLATE "C") AS namesakes
+                      %(columns)s
+                 FROM product_product product
+                 JOIN product_template template ON template.id = product.product_tmpl_id
+                      %(purchase_join)s
+                      %(consumer_join)s
+                      %(joins)s
+                WHERE %(scope)s""",
             sku=product("default_code"),
-            name=template("name"),
             own_ean=product("iused_ean"),
             barcode=product("barcode"),
-            purchase_price=product("iused_purchase_price"),
-            consumer_price=product("iused_consumer_price"),
-            offered=product("iused_offered"),
+            purchase_price=purchase_price,
+            consumer_price=consumer_price,
             storable=template("is_storable"),
-            currency=f'"{company.currency_id.name}"',
+            tracking=template("tracking"),
+            active=product("active"),
+            template_active=template("active"),
+            kit=self._kit_condition(company),
+            columns=columns,
+            purchase_join=purchase_join,
+            consumer_join=consumer_join,
+            joins=joins,
+            scope=scope,
+        )
+
+    @api.model
+    def _price(self, company, pricelist_sudo, own_price, alias, scope):
+        """Return the expression of a price excluding VAT, the product's own or else the list's, and the join it needs.
+
+        :param SQL own_price: what was entered on the product; 0 means nothing was
+        :param SQL scope: the condition on the products that are wanted
+        """
+        if not pricelist_sudo:
+            return SQL("ROUND(COALESCE(%s, 0)::numeric, 2)", own_price), SQL()
+        table = SQL.identifier(alias)
+        return (
+            SQL("ROUND(COALESCE(NULLIF(%s, 0), %s.price, 0)::numeric, 2)", own_price, table),
+            SQL(
+                "LEFT JOIN (%s) %s ON %s.product_id = product.id",
+                pricelist_sudo._iused_untaxed_query(company, scope),
+                table,
+                table,
+            ),
+        )
+
+    @api.model
+    def _kit_condition(self, company):
+        """Return the condition that `product` is a kit in `mrp`, which computes its stock from its components.
+
+        Its components are what is in stock and has serial numbers, so iUsed could be told none for the kit.
+        """
+        if "mrp.bom" not in self.env:
+            return SQL("FALSE")
+        boms_sudo = self.env["mrp.bom"].sudo()
+        names = ("active", "type", "company_id", "product_id", "product_tmpl_id")
+        return SQL(
+            """EXISTS (SELECT FROM mrp_bom bom
+                        WHERE bom.active AND bom.type = 'phantom'
+                          AND (bom.company_id IS NULL OR bom.company_id = %s)
+                          AND bom.product_tmpl_id = product.product_tmpl_id
+                          AND (bom.product_id IS NULL OR bom.product_id = product.id))""",
+            company.id,
+            to_flush=[boms_sudo._fields[name] for name in names],
         )
 
     @api.model
@@ -102,11 +288,11 @@ class IusedOfferFeed(models.AbstractModel):
 
         Goods still in input or quality control, or already packed, lie beside it and are not for sale.
         """
-        warehouses_sudo = company.sudo()._iused_warehouses()  # as in `_offers_query`
+        warehouses_sudo = company.sudo()._iused_warehouses()  # as everything here
         return (
             warehouses_sudo.env["stock.location"]
             .with_context(active_test=False)
-            .search([("id", "child_of", warehouses_sudo.lot_stock_id.ids), ("usage", "=", "internal")])
+            .search([("id", "child_of", warehouses_sudo.lot_stock_id.ids), ("usage", "=", "internal")], order="id")
         )
 
     @api.model
@@ -116,12 +302,19 @@ class IusedOfferFeed(models.AbstractModel):
         return SQL(
             """SELECT product_id, SUM(%(quantity)s) AS quantity, SUM(%(reserved)s) AS reserved
                  FROM stock_quant quant
-                WHERE location_id = ANY(%(locations)s) AND (owner_id IS NULL OR owner_id = %(owner)s)
+                WHERE %(condition)s
              GROUP BY product_id""",
             quantity=quants_sudo._field_to_sql("quant", "quantity"),
             reserved=quants_sudo._field_to_sql("quant", "reserved_quantity"),
-            locations=self._stock_locations(company).ids,
-            owner=company.partner_id.id,
+            condition=self._quant_condition(company),
+        )
+
+    @api.model
+    def _quant_condition(self, company):
+        return SQL(
+            "quant.location_id = ANY(%s) AND (quant.owner_id IS NULL OR quant.owner_id = %s)",
+            self._stock_locations(company).ids,
+            company.partner_id.id,
         )
 
     @api.model
@@ -131,20 +324,30 @@ class IusedOfferFeed(models.AbstractModel):
         return SQL(
             """SELECT product_id, SUM(%(quantity)s) AS quantity
                  FROM stock_move move
-                WHERE %(state)s IN ('confirmed', 'waiting', 'partially_available', 'assigned')
-                  AND location_id = ANY(%(locations)s) AND location_dest_id != ALL(%(locations)s)
+                WHERE %(condition)s
              GROUP BY product_id""",
             quantity=moves_sudo._field_to_sql("move", "product_qty"),
-            state=moves_sudo._field_to_sql("move", "state"),
-            locations=self._stock_locations(company).ids,
+            condition=self._move_condition(company),
+        )
+
+    @api.model
+    def _move_condition(self, company):
+        moves_sudo = self.env["stock.move"].sudo()
+        locations = self._stock_locations(company).ids
+        return SQL(
+            """%s IN ('confirmed', 'waiting', 'partially_available', 'assigned')
+                AND move.location_id = ANY(%s) AND move.location_dest_id != ALL(%s)""",
+            moves_sudo._field_to_sql("move", "state"),
+            locations,
+            locations,
         )
 
     @api.model
     def _variant_name_query(self, company):
         """Return the query of what tells a variant from its siblings, as Odoo names it: "128 GB, Grade A"."""
+        language = company.sudo()._iused_language()
         values_sudo = self.env["product.template.attribute.value"].sudo()
-        attribute_values_sudo = self.env["product.attribute.value"].sudo()
-        values_sudo.flush_model(["product_attribute_value_id", "attribute_line_id", "ptav_active"])
+        attribute_values_sudo = self.env["product.attribute.value"].sudo().with_context(lang=language)
         return SQL(
             """SELECT combination.product_product_id AS product_id,
                       STRING_AGG(%(name)s, ', ' ORDER BY attribute.sequence, attribute.id) AS name
@@ -157,7 +360,76 @@ class IusedOfferFeed(models.AbstractModel):
                 WHERE attribute.create_variant != 'no_variant' AND line.value_count > 1
              GROUP BY combination.product_product_id""",
             name=attribute_values_sudo._field_to_sql("attribute_value", "name"),
+            to_flush=[values_sudo._fields[name] for name in ("product_attribute_value_id", "attribute_line_id")],
         )
+
+    @api.model
+    def _state_query(self, company):
+        """Return the query of one row that changes when a row does that an offer depends on. See `_fingerprint`."""
+        written = [
+            "product_product",
+            "product_template",
+            "product_attribute",
+            "product_attribute_value",
+            "product_template_attribute_value",
+            "product_template_attribute_line",
+        ]
+        sums = [
+            SQL(
+                """(SELECT SUM(hashint8extended(product_product_id, product_template_attribute_value_id))
+                      FROM product_variant_combination)"""
+            )
+        ]
+        if company.sudo().iused_purchase_pricelist_id or company.sudo().iused_consumer_pricelist_id:
+            written += ["product_pricelist_item", "product_category"]
+            # A rule begins and ends without being written.
+            sums.append(
+                SQL(
+                    """(SELECT SUM(hashint8extended(id, 0)) FROM product_pricelist_item
+                         WHERE date_start <= NOW() AT TIME ZONE 'UTC'),
+                       (SELECT SUM(hashint8extended(id, 0)) FROM product_pricelist_item
+                         WHERE date_end < NOW() AT TIME ZONE 'UTC')"""
+                )
+            )
+        if "mrp.bom" in self.env:
+            written.append("mrp_bom")
+        sums += [
+            SQL("(SELECT SUM(timestamp_hash_extended(write_date, id)) FROM %s)", SQL.identifier(table))
+            for table in written
+        ]
+        return SQL(
+            """SELECT stock.*, demand.*, %(sums)s
+                 FROM (SELECT SUM(hash_numeric_extended(quantity::numeric, product_id)),
+                              SUM(hash_numeric_extended(reserved_quantity::numeric, product_id))
+                         FROM stock_quant quant WHERE %(quants)s) stock,
+                      (SELECT SUM(hash_numeric_extended(product_qty::numeric, product_id))
+                         FROM stock_move move WHERE %(moves)s) demand""",
+            sums=SQL(", ").join(sums),
+            quants=self._quant_condition(company),
+            moves=self._move_condition(company),
+        )
+
+    # Readiness -----------------------------------------------------------------------------------------------------
+
+    @api.model
+    def _ready_products_query(self, company):
+        """Return the query of the ids of the company's ready products."""
+        return SQL("SELECT product_id FROM (%s) candidate WHERE %s", self._candidates_query(company), READY)
+
+    @api.model
+    def _faults(self, products):
+        """Return why products are not ready to be served to the current company's iUsed.
+
+        :return: dict of product id to a list of codes of `FAULTS`, empty when it is ready; without products not offered
+        """
+        faults = SQL(", ").join(SQL(f"CASE WHEN {condition} THEN {code!r} END") for code, _text, condition in FAULTS)
+        query = SQL(
+            "SELECT product_id, ARRAY_REMOVE(ARRAY[%s], NULL) FROM (%s) candidate WHERE product_id = ANY(%s)",
+            faults,
+            self._candidates_query(self.env.company, products),
+            products.ids,
+        )
+        return dict(self.env.execute_query(query))
 
     @api.model
     def _available_pieces(self, company, products):
@@ -181,3 +453,13 @@ class IusedOfferFeed(models.AbstractModel):
             products=products.ids,
         )
         return dict(self.env.execute_query(query))
+
+    @api.model
+    def _purchase_price(self, product):
+        """Return what iUsed pays for one piece of an offered product, excluding VAT; 0 where nothing says so."""
+        query = SQL(
+            "SELECT purchase_price FROM (%s) candidate WHERE product_id = %s",
+            self._candidates_query(self.env.company, product),
+            product.id,
+        )
+        return float(next((price for (price,) in self.env.execute_query(query)), 0))

@@ -1,5 +1,10 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
+from odoo.tools import SQL
+
+from .iused_offer_feed import FAULTS
+
+MOST_NAMED = 10  # products that a message tells about one by one
 
 
 class ProductProduct(models.Model):
@@ -28,6 +33,104 @@ class ProductProduct(models.Model):
         help="The EAN to tell iUsed. Needed where several grades of one phone share an EAN, "
         "which as a barcode only one product may have. Empty means the barcode.",
     )
+    iused_is_imei = fields.Boolean(
+        "Serial Number is an IMEI",
+        help="Warn before a delivery whose serial number is not a valid IMEI: 15 digits, the last a check digit.",
+    )
+
+    iused_state = fields.Selection(
+        [("ready", "Ready"), ("not_ready", "Not ready")],
+        string="iUsed State",
+        compute="_compute_iused_state",
+        search="_search_iused_state",
+        help="Whether an offered product is served to iUsed.",
+    )
+    iused_reasons = fields.Char(
+        "What iUsed Offer Lacks", compute="_compute_iused_state", help="Why an offered product is not served to iUsed."
+    )
+
+    @api.depends_context("company", "lang")
+    @api.depends(
+        "default_code",
+        "barcode",
+        "active",
+        "type",
+        "is_storable",
+        "tracking",
+        "list_price",
+        "standard_price",
+        "iused_offered",
+        "iused_ean",
+        "iused_purchase_price",
+        "iused_consumer_price",
+    )
+    def _compute_iused_state(self):
+        texts = {code: self.env._(text) for code, text, _condition in FAULTS}
+        faults = self.env["iused.offer.feed"]._faults(self._origin)
+        for product in self:
+            codes = faults.get(product._origin.id)
+            product.iused_state = codes is not None and ("not_ready" if codes else "ready")
+            product.iused_reasons = " ".join(texts[code] for code in codes or ()) or False
+
+    def _search_iused_state(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        states = [state or "" for state in value]
+        return Domain.custom(
+            to_sql=lambda model, alias, query: SQL(
+                "COALESCE(%s, '') = ANY(%s)", model._field_to_sql(alias, "iused_state", query), states
+            )
+        )
+
+    def _field_to_sql(self, alias, field_expr, query=None):
+        """Let products be grouped and ordered by their state, which is not stored."""
+        if field_expr != "iused_state":
+            return super()._field_to_sql(alias, field_expr, query)
+        return SQL(
+            "CASE WHEN %s THEN CASE WHEN %s IN (%s) THEN 'ready' ELSE 'not_ready' END END",
+            self._field_to_sql(alias, "iused_offered", query),
+            SQL.identifier(alias, "id"),
+            self.env["iused.offer.feed"]._ready_products_query(self.env.company),
+        )
+
+    def action_iused_offer(self):
+        """Offer the products on iUsed, and say which of them are not served yet, and why.
+
+        :return: the action that shows it
+        """
+        self.iused_offered = True
+        lacking = self.filtered(lambda product: product.iused_state != "ready")
+        lines = [f"{product.display_name}: {product.iused_reasons or ''}" for product in lacking[:MOST_NAMED]]
+        if len(lacking) > MOST_NAMED:
+            lines.append(self.env._("… and %s more; see the column iUsed State.", len(lacking) - MOST_NAMED))
+        return self._iused_notify(
+            self.env._("%(ready)s of %(all)s products are ready for iUsed", ready=len(self - lacking), all=len(self)),
+            "\n".join(lines),
+            "warning" if lacking else "success",
+        )
+
+    def action_iused_withdraw(self):
+        """Withdraw the products from iUsed.
+
+        :return: the action that says so
+        """
+        self.iused_offered = False
+        return self._iused_notify(self.env._("%s products are withdrawn from iUsed", len(self)), "", "success")
+
+    @api.model
+    def _iused_notify(self, title, message, kind):
+        """Return the action that shows a message and then the products as they are now."""
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "title": title,
+                "message": message,
+                "type": kind,
+                "sticky": kind == "warning",
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
 
     @api.model
     def _iused_find(self, sku, ean):
@@ -49,4 +152,4 @@ class ProductProduct(models.Model):
     def _iused_purchase_price(self):
         """Return the price of our offer: what iUsed pays for one, excluding VAT, in the current company's currency."""
         self.ensure_one()
-        return self.iused_purchase_price
+        return self.iused_purchase_price or self.env["iused.offer.feed"]._purchase_price(self)

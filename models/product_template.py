@@ -25,6 +25,26 @@ class ProductTemplate(models.Model):
         digits="Product Price",
     )
     iused_ean = fields.Char("iUsed EAN", compute="_compute_iused_ean", inverse="_inverse_iused_ean")
+    iused_is_imei = fields.Boolean(
+        "Serial Number is an IMEI", compute="_compute_iused_is_imei", inverse="_inverse_iused_is_imei"
+    )
+
+    iused_state = fields.Selection(
+        [("ready", "Ready"), ("not_ready", "Not ready")],
+        string="iUsed State",
+        compute="_compute_iused_state",
+        search="_search_iused_state",
+    )
+    iused_reasons = fields.Char("What iUsed Offer Lacks", compute="_compute_iused_state")
+
+    @api.depends_context("company", "lang")
+    @api.depends("product_variant_ids.iused_state", "product_variant_ids.iused_reasons")
+    def _compute_iused_state(self):
+        self._compute_template_field_from_variant_field("iused_state")
+        self._compute_template_field_from_variant_field("iused_reasons")
+
+    def _search_iused_state(self, operator, value):
+        return [("product_variant_ids.iused_state", operator, value)]
 
     @api.depends_context("company")
     @api.depends("product_variant_ids.iused_offered")
@@ -61,6 +81,21 @@ class ProductTemplate(models.Model):
     def _inverse_iused_ean(self):
         self._set_product_variant_field("iused_ean")
 
+    def action_iused_offer(self):
+        """Offer all variants. See the products' method."""
+        return self.product_variant_ids.action_iused_offer()
+
+    def action_iused_withdraw(self):
+        """Withdraw all variants. See the products' method."""
+        return self.product_variant_ids.action_iused_withdraw()
+
+    @api.depends("product_variant_ids.iused_is_imei")
+    def _compute_iused_is_imei(self):
+        self._compute_template_field_from_variant_field("iused_is_imei")
+
+    def _inverse_iused_is_imei(self):
+        self._set_product_variant_field("iused_is_imei")
+
     def _get_related_fields_variant_template(self):
         """Let values given when a template is created reach its variant."""
         return [
@@ -69,4 +104,5 @@ class ProductTemplate(models.Model):
             "iused_purchase_price",
             "iused_consumer_price",
             "iused_ean",
+            "iused_is_imei",
         ]

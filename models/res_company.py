@@ -4,7 +4,20 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.orm.models import NO_ACCESS
 
+from ..tools.webhook import mask_path
+
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
+# A change of one of these may be what iUsed was waiting for.
+WEBHOOK_SETTINGS = {
+    "iused_webhook_url",
+    "iused_webhook_method",
+    "iused_key_serial",
+    "iused_key_tracking",
+    "iused_key_order",
+    "iused_extra_keys",
+    "iused_grouping",
+}
+EXTRA_KEYS = ("carrier", "tracking_link", "sku", "line_id", "shipped_at", "corrects")
 
 
 class ResCompany(models.Model):
@@ -32,6 +45,27 @@ class ResCompany(models.Model):
         "warehouse_id",
         string="iUsed Warehouses",
         help="The warehouses whose stock is offered. None chosen means all of the company's.",
+    )
+    iused_stock_buffer = fields.Integer(
+        "iUsed Stock Buffer",
+        help="Pieces of each product that are kept back: iUsed is told so many fewer.",
+    )
+    iused_purchase_pricelist_id = fields.Many2one(
+        "product.pricelist",
+        string="iUsed Purchase Pricelist",
+        check_company=True,
+        help="What iUsed pays for a product that has no iUsed purchase price of its own.",
+    )
+    iused_consumer_pricelist_id = fields.Many2one(
+        "product.pricelist",
+        string="iUsed Consumer Pricelist",
+        check_company=True,
+        help="The recommended price for the consumer of a product that has no iUsed consumer price of its own.",
+    )
+    iused_lang = fields.Selection(
+        lambda self: self.env["res.lang"].get_installed(),
+        string="iUsed Language",
+        help="The language of the names that iUsed is told. Empty means the company's.",
     )
     iused_order_policy = fields.Selection(
         [("confirm", "Confirm at once"), ("quotation", "Leave as quotation")],
@@ -76,7 +110,7 @@ class ResCompany(models.Model):
         "res.users",
         string="Responsible for iUsed",
         domain="[('share', '=', False), ('company_ids', 'in', id)]",
-        help="Who gets an activity when an order needs a person. Empty means the salesperson, else a sales manager.",
+        help="Who gets an activity when something needs a person. Empty means the salesperson, else a sales manager.",
     )
     iused_retention_days = fields.Integer(
         "Keep iUsed Log (days)",
@@ -88,9 +122,44 @@ class ResCompany(models.Model):
     iused_webhook_url = fields.Char("iUsed Webhook URL", groups=NO_ACCESS, copy=False)
     iused_webhook_is_set = fields.Boolean(compute="_compute_iused_webhook_is_set")
 
+    # How shipments are told
+    iused_grouping = fields.Selection(
+        [("device", "One update for each device"), ("delivery", "One update for each delivery, with a list")],
+        string="iUsed Shipment Updates",
+        default="device",
+        required=True,
+    )
+    iused_webhook_method = fields.Selection(
+        [("POST", "POST"), ("PUT", "PUT"), ("PATCH", "PATCH")],
+        string="iUsed Webhook Method",
+        default="POST",
+        required=True,
+    )
+    iused_key_serial = fields.Char("Key of the Serial Number", default="serial_number", required=True)
+    iused_key_tracking = fields.Char("Key of the Tracking Reference", default="track_and_trace", required=True)
+    iused_key_order = fields.Char("Key of the Order Number", default="external_order_id", required=True)
+    iused_extra_keys = fields.Boolean(
+        "Optional iUsed Keys",
+        help="Tell carrier, tracking link, SKU, iUsed's line and the moment of shipment too, and mark corrections.",
+    )
+    iused_waiting_hours = fields.Integer(
+        "iUsed Waiting Limit (hours)",
+        default=24,
+        required=True,
+        help="An update that waits longer for its serial number or tracking reference raises an activity.",
+    )
+    iused_sending_stopped = fields.Char(
+        readonly=True, copy=False, help="Why no shipment update is sent: iUsed's answer that shut the company out."
+    )
+    iused_sending_stopped_at = fields.Datetime("Sending Stopped", readonly=True, copy=False)
+
     _iused_user_unique = models.UniqueIndex(
         "(iused_user_id) WHERE iused_user_id IS NOT NULL",
         "An iUsed user serves one company only: each company needs one of its own.",
+    )
+
+    _iused_stock_buffer_not_negative = models.Constraint(
+        "CHECK (iused_stock_buffer >= 0)", "The stock buffer cannot be negative."
     )
 
     @api.depends("iused_webhook_url")
@@ -144,17 +213,75 @@ class ResCompany(models.Model):
                     )
                 )
 
+    @api.constrains("iused_key_serial", "iused_key_tracking", "iused_key_order")
+    def _check_iused_keys(self):
+        for company in self:
+            keys = [company.iused_key_serial, company.iused_key_tracking, company.iused_key_order]
+            if len({*keys, *EXTRA_KEYS}) < len(keys) + len(EXTRA_KEYS) or not all(map(str.strip, keys)):
+                raise ValidationError(
+                    self.env._(
+                        "The keys of a shipment update must differ from each other and from the optional ones: %s.",
+                        ", ".join(EXTRA_KEYS),
+                    )
+                )
+
     def write(self, vals):
+        settings = WEBHOOK_SETTINGS & vals.keys()
+        changed = self.filtered(lambda company: any(company.sudo()[name] != vals[name] for name in settings))
         result = super().write(vals)
-        if vals.get("iused_webhook_url"):
-            # What waited for an address can be sent now.
-            self.env["iused.shipment.update"]._trigger_cron()
+        if changed:
+            # What waited for another address or other settings can be sent now.
+            changed._iused_resume_sending()
         return result
+
+    # Sending shipment updates ----------------------------------------------------------------------------------------
+
+    def _iused_can_send(self):
+        """Tell whether there is an address to send shipment updates to, and nothing has stopped it."""
+        self.ensure_one()
+        return bool(self.sudo().iused_webhook_url) and not self.iused_sending_stopped  # the address is closed to all
+
+    def _iused_connection(self):
+        """Return how shipment updates are sent: `url`, its `path` as it may be shown, `method` and `company_id`.
+
+        :return: a dict, or None where nothing may be sent
+        """
+        if not self._iused_can_send():
+            return None
+        url = self.sudo().iused_webhook_url  # closed to everybody; it leaves in the call alone
+        return {"url": url, "path": mask_path(url), "method": self.iused_webhook_method, "company_id": self.id}
+
+    def _iused_stop_sending(self, reason, url):
+        """Stop all sending after an answer that shuts the company out.
+
+        :param str url: the address that gave it; where it was replaced meanwhile, the answer means nothing
+        :return: whether it was stopped by this call
+        """
+        self.ensure_one()
+        company_sudo = self.sudo()  # the scheduled action's own finding, on a company that users may not write
+        if company_sudo.iused_webhook_url != url or company_sudo.iused_sending_stopped:
+            return False
+        company_sudo.write({"iused_sending_stopped": reason, "iused_sending_stopped_at": fields.Datetime.now()})
+        return True
+
+    def _iused_resume_sending(self):
+        """Let shipment updates be sent (again)."""
+        stopped_sudo = self.sudo().filtered("iused_sending_stopped")  # whoever may change the settings
+        stopped_sudo.write({"iused_sending_stopped": False, "iused_sending_stopped_at": False})
+        updates = self.env["iused.shipment.update"]
+        updates._lift_holds(self)
+        updates._trigger_cron()
 
     def _iused_warehouses(self):
         """Return the warehouses whose stock is offered: the chosen ones, else all of the company's."""
         self.ensure_one()
         return self.iused_warehouse_ids or self.env["stock.warehouse"].search([("company_id", "=", self.id)])
+
+    def _iused_language(self):
+        """Return the code of the language of the offers: the chosen one, else the company's, if it is installed."""
+        self.ensure_one()
+        installed = dict(self.env["res.lang"].get_installed())
+        return next((code for code in (self.iused_lang, self.partner_id.lang) if code in installed), "en_US")
 
     def _iused_ensure_user(self):
         """Return the company's iUsed user, made when there is none yet.

@@ -12,6 +12,10 @@ class ResConfigSettings(models.TransientModel):
     iused_user_id = fields.Many2one(related="company_id.iused_user_id", readonly=False)
     iused_partner_id = fields.Many2one(related="company_id.iused_partner_id", readonly=False)
     iused_warehouse_ids = fields.Many2many(related="company_id.iused_warehouse_ids", readonly=False)
+    iused_stock_buffer = fields.Integer(related="company_id.iused_stock_buffer", readonly=False)
+    iused_purchase_pricelist_id = fields.Many2one(related="company_id.iused_purchase_pricelist_id", readonly=False)
+    iused_consumer_pricelist_id = fields.Many2one(related="company_id.iused_consumer_pricelist_id", readonly=False)
+    iused_lang = fields.Selection(related="company_id.iused_lang", readonly=False)
     iused_order_policy = fields.Selection(related="company_id.iused_order_policy", readonly=False)
     iused_shortage_policy = fields.Selection(related="company_id.iused_shortage_policy", readonly=False)
     iused_price_tolerance = fields.Float(related="company_id.iused_price_tolerance", readonly=False)
@@ -19,8 +23,17 @@ class ResConfigSettings(models.TransientModel):
     iused_salesperson_id = fields.Many2one(related="company_id.iused_salesperson_id", readonly=False)
     iused_team_id = fields.Many2one(related="company_id.iused_team_id", readonly=False)
     iused_carrier_id = fields.Many2one(related="company_id.iused_carrier_id", readonly=False)
-    iused_responsible_id = fields.Many2one(related="company_id.iused_responsible_id", readonly=False)
     iused_retention_days = fields.Integer(related="company_id.iused_retention_days", readonly=False)
+    iused_responsible_id = fields.Many2one(related="company_id.iused_responsible_id", readonly=False)
+    iused_grouping = fields.Selection(related="company_id.iused_grouping", readonly=False)
+    iused_webhook_method = fields.Selection(related="company_id.iused_webhook_method", readonly=False)
+    iused_key_serial = fields.Char(related="company_id.iused_key_serial", readonly=False)
+    iused_key_tracking = fields.Char(related="company_id.iused_key_tracking", readonly=False)
+    iused_key_order = fields.Char(related="company_id.iused_key_order", readonly=False)
+    iused_extra_keys = fields.Boolean(related="company_id.iused_extra_keys", readonly=False)
+    iused_waiting_hours = fields.Integer(related="company_id.iused_waiting_hours", readonly=False)
+    iused_sending_stopped = fields.Char(related="company_id.iused_sending_stopped")
+    iused_sending_stopped_at = fields.Datetime(related="company_id.iused_sending_stopped_at")
     iused_webhook_is_set = fields.Boolean(related="company_id.iused_webhook_is_set")
     # Write-only: taken from the form, kept on the company, never read back into the form.
     iused_new_webhook_url = fields.Char(
@@ -79,4 +92,10 @@ class ResConfigSettings(models.TransientModel):
         """Take the webhook URL away: shipment updates wait until there is a new one."""
         self._check_iused_administrator()
         self.env.company.sudo().iused_webhook_url = False  # closed to everybody; only administrators get here
+        return {"type": "ir.actions.client", "tag": "soft_reload"}
+
+    def action_iused_resume_sending(self):
+        """Send shipment updates again after iUsed shut the company out."""
+        self._check_iused_administrator()
+        self.env.company._iused_resume_sending()
         return {"type": "ir.actions.client", "tag": "soft_reload"}

@@ -14,6 +14,7 @@ from odoo.tools.misc import formatLang
 
 from ..tools.order_payload import JsonError, PayloadError, parse_json, read_order
 from ..tools.problem import problem
+from .iused_shipment_update import FARTHEST_FIRST, STATES
 
 
 class SaleOrder(models.Model):
@@ -30,7 +31,15 @@ class SaleOrder(models.Model):
     iused_lines_digest = fields.Char(copy=False, readonly=True)
     iused_address_digest = fields.Char(copy=False, readonly=True)
     iused_update_ids = fields.One2many("iused.shipment.update", "order_id", string="Shipment Updates")
-    iused_update_count = fields.Integer(compute="_compute_iused_update_count")
+    iused_update_count = fields.Integer(compute="_compute_iused_update_count", compute_sudo=True)
+    iused_shipment_state = fields.Selection(
+        STATES,
+        string="iUsed Shipment",
+        compute="_compute_iused_shipment_state",
+        compute_sudo=True,  # whoever sees the order may know, without rights on the outbox
+        search="_search_iused_shipment_state",
+        help="What iUsed knows of this order's shipments: the update that is farthest from being told.",
+    )
 
     _iused_reference_unique = models.UniqueIndex(
         "(company_id, iused_reference) WHERE iused_reference IS NOT NULL",
@@ -44,6 +53,39 @@ class SaleOrder(models.Model):
         )
         for order in self:
             order.iused_update_count = counts.get(order, 0)
+
+    @api.depends("iused_update_ids.state")
+    def _compute_iused_shipment_state(self):
+        for order in self:
+            states = order.iused_update_ids.mapped("state")
+            order.iused_shipment_state = min(states, key=FARTHEST_FIRST.index, default=False)
+
+    def _search_iused_shipment_state(self, operator, value):
+        """Find orders by the state of the update that is farthest from being told."""
+        if operator != "in":
+            return NotImplemented
+        domains = [Domain("iused_update_ids", "=", False)] if False in value else []
+        for state in set(value) & set(FARTHEST_FIRST):
+            farther = FARTHEST_FIRST[: FARTHEST_FIRST.index(state)]
+            domain = Domain("iused_update_ids", "any", [("state", "=", state)])
+            domains.append(domain & ~Domain("iused_update_ids", "any", [("state", "in", farther)]))
+        return Domain.OR(domains)
+
+    def _action_cancel(self):
+        """What iUsed was not told of a cancelled order is told no more."""
+        result = super()._action_cancel()
+        # Salespeople have no rights on the outbox. What is locked is being sent at this moment.
+        open_sudo = self.sudo().iused_update_ids.filtered(lambda update: update.state not in ("sent", "dropped"))
+        dropped_sudo = open_sudo.try_lock_for_update()
+        dropped_sudo._drop(self.env._("The order was cancelled."))
+        for order in dropped_sudo.order_id:
+            order.message_post(
+                body=self.env._(
+                    "The order was cancelled: %s shipment updates to iUsed were dropped.",
+                    len(dropped_sudo.filtered(lambda update, order=order: update.order_id == order)),
+                )
+            )
+        return result
 
     def _search_display_name(self, operator, value):
         """Find an order by iUsed's number wherever an order is looked up."""

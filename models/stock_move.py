@@ -10,21 +10,20 @@ class StockMove(models.Model):
         done._iused_enqueue_updates()
         return done
 
-    def _iused_enqueue_updates(self):
-        """Write a shipment update for every device that left for the customer of an iUsed order."""
-        leaving = self.filtered(
+    def _iused_leaving(self):
+        """Return the moves by which goods of iUsed's orders leave for the customer, done or not."""
+        return self.filtered(
             lambda move: (
-                move.state == "done"
-                and move.sale_line_id.order_id.iused_reference
+                move.sale_line_id.order_id.iused_reference
                 # Inner steps and returns do not end at a customer; goods that come from one did not leave us.
                 and move.location_dest_id.usage == "customer"
                 and move.location_id.usage != "customer"
             )
         )
-        if not leaving:
-            return
-        # The warehouse user has no rights on the outbox; the values are the move's own.
-        updates_sudo = self.env["iused.shipment.update"].sudo()
-        updates_sudo.create(
-            [values for move in leaving for line in move.move_line_ids for values in line._iused_prepare_updates()]
-        )
+
+    def _iused_enqueue_updates(self):
+        """Write shipment updates for the devices that left for the customer of an iUsed order."""
+        leaving = self.filtered(lambda move: move.state == "done")._iused_leaving()
+        if leaving:
+            # The warehouse user has no rights on the outbox; the values are the moves' own.
+            self.env["iused.shipment.update"].sudo()._enqueue(leaving.sudo().move_line_ids)

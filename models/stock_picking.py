@@ -1,4 +1,8 @@
 from odoo import api, fields, models
+from odoo.fields import Domain
+
+from ..tools.identifiers import is_imei
+from .iused_shipment_update import FARTHEST_FIRST, STATES
 
 
 class StockPicking(models.Model):
@@ -6,33 +10,99 @@ class StockPicking(models.Model):
 
     iused_update_ids = fields.One2many("iused.shipment.update", "picking_id", string="iUsed Shipment Updates")
     iused_state = fields.Selection(
-        [
-            ("waiting", "Waiting"),
-            ("pending", "To send"),
-            ("retry", "To retry"),
-            ("stopped", "Stopped"),
-            ("sent", "Sent"),
-        ],
+        STATES,
         string="iUsed",
         compute="_compute_iused_state",
+        # Whoever sees the delivery may know, without rights on the outbox.
+        compute_sudo=True,
         help="What iUsed knows of this delivery.",
     )
-    iused_trouble = fields.Char(compute="_compute_iused_state")
+    iused_state_time = fields.Datetime(
+        compute="_compute_iused_state",
+        compute_sudo=True,
+        help="When iUsed was told, or when the next try is.",
+    )
+    iused_trouble = fields.Char("iUsed's Trouble", compute="_compute_iused_state", compute_sudo=True)
+    iused_warning = fields.Text(
+        compute="_compute_iused_warning", compute_sudo=True, help="What iUsed will miss of this delivery."
+    )
 
     @api.depends("iused_update_ids.state", "iused_update_ids.reason")
     def _compute_iused_state(self):
         """Show the update that is farthest from being told."""
-        farthest_first = ["stopped", "retry", "waiting", "pending", "sent"]
         for picking in self:
-            updates = picking.iused_update_ids.filtered(lambda update: update.state in farthest_first)
-            update = min(updates, key=lambda update: farthest_first.index(update.state), default=updates)
+            updates = picking.iused_update_ids
+            update = min(updates, key=lambda update: FARTHEST_FIRST.index(update.state), default=updates)
             picking.iused_state = update.state
+            picking.iused_state_time = update.sent_at or (update.state == "retry" and update.next_try)
             picking.iused_trouble = update.reason
+
+    @api.depends("state", "carrier_tracking_ref", "carrier_id")
+    def _compute_iused_warning(self):
+        """Say before the validation what iUsed will miss, without stopping anybody."""
+        for picking in self:
+            moves = picking.move_ids.filtered(lambda move: move.state not in ("done", "cancel"))._iused_leaving()
+            picking.iused_warning = "\n".join(picking._iused_find_gaps(moves)) if moves else False
+
+    def _iused_find_gaps(self, moves):
+        """Yield in words what iUsed will miss when these moves are done.
+
+        :param moves: the moves of the delivery that leave for customers of iUsed
+        """
+        self.ensure_one()
+        carrier = self.carrier_id
+        if not self.carrier_tracking_ref and not (carrier and carrier.integration_level == "rate_and_ship"):
+            yield self.env._("iUsed is told when the tracking reference is written: there is none yet.")
+        lines = moves.move_line_ids.filtered(lambda line: line.quantity and line._iused_is_device())
+        for line in lines:
+            serial = line.lot_id.name or line.lot_name
+            if not serial:
+                yield self.env._("%s has no serial number.", line.product_id.display_name)
+            elif line.product_id.iused_is_imei and not is_imei(serial):
+                yield self.env._(
+                    "%(serial)s of %(product)s is not a valid IMEI (15 digits, the last a check digit).",
+                    serial=serial,
+                    product=line.product_id.display_name,
+                )
+        yield from self._iused_find_told(lines)
+
+    def _iused_find_told(self, lines):
+        """Yield in words which serial numbers iUsed was told for another order already."""
+        orders = {
+            line.lot_id.name or line.lot_name: line.move_id.sale_line_id.order_id
+            for line in lines
+            if line.lot_id or line.lot_name
+        }
+        if not orders:
+            return
+        inside_lists = Domain.OR(Domain("serial_number", "like", serial) for serial in orders)
+        told = lines.env["iused.shipment.update"].search(
+            (Domain("grouping", "=", "device") & Domain("serial_number", "in", list(orders)))
+            | (Domain("grouping", "=", "delivery") & inside_lists)
+        )
+        for update in told.filtered(lambda update: update.state != "dropped"):
+            for serial in update._serials():
+                if serial in orders and update.order_id != orders[serial]:
+                    yield self.env._(
+                        "%(serial)s was told to iUsed for order %(order)s already.",
+                        serial=serial,
+                        order=update.order_id.name,
+                    )
 
     def write(self, vals):
         """Tell iUsed of a tracking reference that comes after the goods left, from a person or a carrier."""
         result = super().write(vals)
-        if vals.get("carrier_tracking_ref"):
+        if "carrier_tracking_ref" in vals:
             # Carriers and warehouse users have no rights on the outbox.
-            self.sudo().iused_update_ids._set_tracking_reference(vals["carrier_tracking_ref"])
+            self.sudo().iused_update_ids._refresh()
         return result
+
+    def action_iused_send_now(self):
+        """Try the updates of this delivery again at once."""
+        self.iused_update_ids.action_send_now()
+
+    def action_iused_view_updates(self):
+        """Open the shipment updates of this delivery."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id("sale_iused.iused_shipment_update_action")
+        return {**action, "domain": [("picking_id", "=", self.id)], "context": {}}

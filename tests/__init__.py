@@ -11,5 +11,8 @@ from . import (
     test_order_samples,
     test_orders,
     test_settings,
+    test_shipment_changes,
+    test_shipment_retries,
+    test_shipment_routes,
     test_shipments,
 )

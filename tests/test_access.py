@@ -83,10 +83,10 @@ class TestAccess(IusedHttpCase):
                 self.assertProblem(answer, 404)
 
     def test_unexpected_error_500_tells_nothing(self):
-        def crash(*_args):
+        def crash(*_args, **_choice):
             raise KeyError("inner matter")
 
-        self.patch(self.registry["iused.offer.feed"], "_iter_offers", crash)
+        self.patch(self.registry["iused.offer.feed"], "_offers_query", crash)
         with self.assertLogs("odoo.http", "ERROR"):
             answer = self._call("GET", "/offers")
         self.assertProblem(answer, 500)

@@ -139,7 +139,11 @@ class TestOutbox(CronMixinCase, IusedCase):
             (204, Outcome.ACCEPTED),
             (301, Outcome.REFUSED),
             (400, Outcome.REFUSED),
-            (404, Outcome.REFUSED),
+            (401, Outcome.CLOSED),
+            (403, Outcome.CLOSED),
+            (404, Outcome.CLOSED),
+            (409, Outcome.REFUSED),
+            (410, Outcome.CLOSED),
             (408, Outcome.RETRY),
             (425, Outcome.RETRY),
             (429, Outcome.RETRY),
@@ -160,7 +164,7 @@ class TestOutbox(CronMixinCase, IusedCase):
         update = self._deliver(self._receive(self._make_order(self.phone))).iused_update_ids
         waited = timedelta()
         for _try in range(20):
-            values = update._prepare_result(Outcome(Outcome.RETRY, "down"))
+            values = update._prepare_result(Outcome(Outcome.RETRY, "down", 500), update.attempts)
             update.write(values)
             if update.state == "stopped":
                 break

@@ -7,6 +7,7 @@ from .order_payload import MAX_NOTE, MAX_PRICE, MAX_QUANTITY, MAX_REFERENCE, MAX
 from .problem import MEDIA_TYPE
 
 JSON = "application/json"
+TEXT = {"type": "string"}
 EXAMPLE_OFFER = {
     "sku": "IP13-128-MID-A",
     "name": "Apple iPhone 13 128 GB Midnight (grade A)",
@@ -23,7 +24,7 @@ def document(base_url, version, company_name, shipment, offer=None):
 
     :param str base_url: of the company's Odoo, without a slash at the end
     :param str version: of the addon
-    :param dict shipment: the body of a shipment update, as an example, with the names that its keys have
+    :param tuple shipment: the method of a shipment update, and its body as an example, with the names of its keys
     :param dict offer: one of the company's offers, for the examples; without it they name a phone that it lacks
     """
     return {
@@ -66,7 +67,7 @@ def document(base_url, version, company_name, shipment, offer=None):
                 }
             },
         },
-        "webhooks": {"shipmentUpdate": {"post": _shipment_update(shipment)}},
+        "webhooks": {"shipmentUpdate": {shipment[0].lower(): _shipment_update(shipment[1])}},
         "components": {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -125,25 +126,34 @@ def _get_offers(offer):
         "operationId": "getOffers",
         "summary": "Every published and complete offer; sold-out ones have stock 0",
         "parameters": [
-            {
-                "name": "If-None-Match",
-                "in": "header",
-                "description": "The ETag of an earlier answer: an unchanged feed is answered 304.",
-                "schema": {"type": "string"},
-            }
+            _parameter("header", "If-None-Match", "The ETag of an earlier answer: an unchanged feed is answered 304."),
+            _parameter("query", "format", "JSON, or CSV with semicolons and a heading row.", enum=["json", "csv"]),
+            _parameter("query", "locale", "Whose decimal mark CSV uses, such as nl_NL; without it a point."),
+            _parameter("query", "limit", "Offers on a page; without it all of them.", "integer", minimum=1),
+            _parameter("query", "page", "The page, from 1.", "integer", minimum=1),
         ],
         "responses": {
             "200": {
-                "description": "The offers, ordered by SKU.",
-                "headers": {"ETag": {"schema": {"type": "string"}}},
+                "description": "The offers, ordered by SKU; compressed with gzip where that is accepted.",
+                "headers": {
+                    "ETag": {"schema": {"type": "string"}},
+                    "X-Total-Count": {"schema": {"type": "integer"}, "description": "All offers, on whatever page."},
+                    "Link": {"schema": {"type": "string"}, "description": "Of pages: first, prev, next, last."},
+                },
                 "content": {
                     JSON: {"schema": {"type": "array", "items": _reference("Offer")}, "example": [offer]},
+                    "text/csv": {"schema": {"type": "string"}},
                 },
             },
             "304": {"description": "The feed is as it was."},
+            "400": _problem("parameters that cannot be used, each by its name"),
             "401": _problem("no key, or not a valid one"),
         },
     }
+
+
+def _parameter(place, name, description, kind="string", **schema):
+    return {"name": name, "in": place, "description": description, "schema": {"type": kind, **schema}}
 
 
 def _push(operation, offer, named=False):
@@ -244,7 +254,10 @@ def _shipment_update(shipment):
                     "schema": {
                         "type": "object",
                         "required": list(shipment),
-                        "properties": {name: {"type": "string"} for name in shipment},
+                        "properties": {
+                            name: {"type": "array", "items": TEXT} if isinstance(value, list) else TEXT
+                            for name, value in shipment.items()
+                        },
                     },
                     "example": shipment,
                 }

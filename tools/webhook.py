@@ -3,17 +3,23 @@
 import logging
 import math
 import threading
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 import requests
 
 TIMEOUT = (5, 20)  # seconds to connect, to read
 USER_AGENT = "sale_iused/19.0.1.0.0 (Odoo)"
 RETRIED_STATUSES = {408, 425, 429}
-LONGEST_ANSWER = 200  # characters of an answer that are kept
+# They say that the address or its token is wrong: no other update would fare better.
+CLOSED_STATUSES = {401, 403, 404, 410}
+LONGEST_TEXT = 200  # characters of an answer that are told in words
+LONGEST_ANSWER = 2000  # bytes of an answer that are kept
+MASK = "***"
 LONGEST_RETRY_AFTER = 24 * 3600  # seconds
 
 _calling = threading.local()
@@ -34,20 +40,25 @@ for _name in ("urllib3.connectionpool", "urllib3.util.retry"):
 class Outcome:
     """What came of a call.
 
-    :ivar verdict: accepted, to be tried again, or refused for good
+    :ivar verdict: accepted, to be tried again, refused for good, or closed: the whole company is shut out
     :ivar text: the answer in words, without the address, which is a secret
     :ivar status: the HTTP status, or 0 without an answer
     :ivar retry_after: seconds that the portal asks to wait, or None
+    :ivar answer: the beginning of the answer's body, without the address
+    :ivar duration: seconds that the call took
     """
 
     ACCEPTED: ClassVar = "accepted"
     RETRY: ClassVar = "retry"
     REFUSED: ClassVar = "refused"
+    CLOSED: ClassVar = "closed"
 
     verdict: str
     text: str
     status: int = 0
     retry_after: float | None = None
+    answer: str = ""
+    duration: float = 0.0
 
     @property
     def reached(self):
@@ -55,29 +66,84 @@ class Outcome:
         return bool(self.status)
 
 
-def send(session, url, body, event_id):
+def open_session(url):
+    """Return a `requests.Session` for many calls to one address.
+
+    Proxies and certificates are looked up in the environment once and not for each call, which takes longer than all
+    else on our side; a `.netrc` is not looked at.
+    """
+    session = requests.Session()
+    settings = session.merge_environment_settings(url, {}, None, None, None)
+    session.trust_env = False
+    session.proxies, session.verify = settings["proxies"], settings["verify"]
+    return session
+
+
+def send(session, url, body, event_id, method="POST"):
     """Tell iUsed of a shipment. Never raises for what the network or the portal does.
 
     :param requests.Session session: kept between calls, for its connection
     :param str url: the webhook's address, a secret: it appears in no text that this module returns
-    :param dict body: the JSON body
+    :param str body: the body, JSON
     :param str event_id: sent as `Idempotency-Key` (IETF draft), equal for every try of one update
+    :param str method: POST, PUT or PATCH
     :rtype: Outcome
     """
+    headers = {
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+        "Idempotency-Key": event_id,
+        "User-Agent": USER_AGENT,
+    }
+    start = time.monotonic()
     _calling.now = True
     try:
-        response = session.post(
-            url,
-            json=body,
-            timeout=TIMEOUT,
-            allow_redirects=False,
-            headers={"Idempotency-Key": event_id, "User-Agent": USER_AGENT, "Accept": "application/json"},
-        )
-    except requests.RequestException as error:
-        return Outcome(Outcome.RETRY, _describe(error))
+        with session.request(
+            method, url, data=body.encode(), timeout=TIMEOUT, allow_redirects=False, headers=headers, stream=True
+        ) as response:
+            outcome = judge(
+                response.status_code,
+                mask(response.reason or "", url),
+                mask(_read_answer(response), url),
+                response.headers.get("Retry-After"),
+            )
+    except (requests.RequestException, ValueError, UnicodeError) as error:  # a proxy's answer can be no HTTP at all
+        outcome = Outcome(Outcome.RETRY, _describe(error))
     finally:
         _calling.now = False
-    return judge(response.status_code, response.reason, response.text, response.headers.get("Retry-After"))
+    return replace(outcome, duration=time.monotonic() - start)
+
+
+def _read_answer(response):
+    """Return the beginning of an answer as text. The status has come: what is wrong with the rest changes nothing."""
+    try:
+        return next(response.iter_content(LONGEST_ANSWER), b"").decode(errors="replace")
+    except requests.RequestException:
+        return ""
+
+
+def mask(text, url):
+    """Take out of a text, which may be an answer that echoes the call, what is secret in the webhook's address."""
+    parts = urlsplit(url)
+    whole_first = (
+        url,
+        parts.path,
+        parts.query,
+        parts.path.rstrip("/").rpartition("/")[2],
+        parts.netloc,
+        parts.hostname,
+    )
+    for part in whole_first:
+        if part and part.strip("/"):
+            text = text.replace(part, MASK)
+    return text
+
+
+def mask_path(url):
+    """Return the path of the webhook's address as it may be shown: `/webhook/shipment/18/***`."""
+    parts = urlsplit(url)
+    path = f"{parts.path.rstrip('/').rpartition('/')[0]}/{MASK}"
+    return f"{path}?{MASK}" if parts.query else path
 
 
 def judge(status, reason, answer, retry_after=None):
@@ -86,12 +152,14 @@ def judge(status, reason, answer, retry_after=None):
     :param str retry_after: the header `Retry-After` (RFC 9110, section 10.2.3): seconds or a date
     :rtype: Outcome
     """
-    text = " ".join(f"HTTP {status} {reason or ''} {' '.join(answer.split())[:LONGEST_ANSWER]}".split())
+    answer = answer.replace("\x00", "")  # which PostgreSQL does not take
+    text = " ".join(f"HTTP {status} {reason or ''} {' '.join(answer.split())[:LONGEST_TEXT]}".split())
     if 200 <= status < 300:
-        return Outcome(Outcome.ACCEPTED, text, status)
+        return Outcome(Outcome.ACCEPTED, text, status, answer=answer)
     if status >= 500 or status in RETRIED_STATUSES:
-        return Outcome(Outcome.RETRY, text, status, _seconds(retry_after))
-    return Outcome(Outcome.REFUSED, text, status)
+        return Outcome(Outcome.RETRY, text, status, _seconds(retry_after), answer)
+    verdict = Outcome.CLOSED if status in CLOSED_STATUSES else Outcome.REFUSED
+    return Outcome(verdict, text, status, answer=answer)
 
 
 def _seconds(retry_after):

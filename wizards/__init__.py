@@ -1,1 +1,1 @@
-from . import iused_mapping_test
+from . import iused_mapping_test, iused_shipment_serial

@@ -1,0 +1,17 @@
+from odoo import fields, models
+
+
+class IusedShipmentSerial(models.TransientModel):
+    """Asks for the serial numbers of devices whose product is not tracked by serial number."""
+
+    _name = "iused.shipment.serial"
+    _description = "Serial Number of a Shipment Update"
+
+    update_id = fields.Many2one("iused.shipment.update", required=True, readonly=True, ondelete="cascade")
+    pieces = fields.Integer(related="update_id.pieces")
+    serial_number = fields.Text("Serial Number / IMEI", required=True)
+
+    def action_confirm(self):
+        """Write the serial numbers down; the update is sent when it has a tracking reference, too."""
+        self.ensure_one()
+        self.update_id._type_serial(self.serial_number)
