@@ -350,7 +350,7 @@ class Odoo:
         """
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "odoo", "-c", str(self.config)],
+                [sys.executable, str(ROOT / "dev/odoo_bin.py"), "-c", str(self.config)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
