@@ -31,7 +31,7 @@ env.cr.commit()
 SHOW = """
 company = env.company
 updates = env["iused.shipment.update"].search([], order="id")
-offers = [row for (row,) in env.execute_query(env["iused.offer.feed"]._offers_query(company))]
+offers = [text.removesuffix(",") for (text,) in env.execute_query(env["iused.offer.feed"]._offers_query(company))]
 result = {
     "webhook": company.sudo().iused_webhook_url, "user": company.iused_user_id.id,
     "partner": company.iused_partner_id.id, "warehouses": company.iused_warehouse_ids.ids,
