@@ -177,6 +177,11 @@ class IusedHttpCase(HttpCase, IusedCase):
         cls.addClassCleanup(cls.portal.close)
         cls.company.sudo().iused_webhook_url = cls.portal.webhook_url
 
+    def setUp(self):
+        super().setUp()
+        self.portal.heal()
+        self.portal.reset()
+
     def _call(self, method, path, key=None, data=None, **headers):
         """Call one of our routes with a key, and without the cookie of a session."""
         self.env.flush_all()

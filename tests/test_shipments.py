@@ -181,11 +181,6 @@ class TestSending(IusedHttpCase):
         super().setUpClass()
         cls.phone = cls._make_phone("PHONE", 5)
 
-    def setUp(self):
-        super().setUp()
-        self.portal.heal()
-        self.portal.reset()
-
     def _ship(self, quantity=1):
         order = self._receive(self._make_order((self.phone, quantity)))
         self.portal.register_orders(order.name)
