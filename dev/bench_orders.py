@@ -95,7 +95,15 @@ def main(arguments):
     options = parser.parse_args(arguments)
     with Postgres() as postgres:
         pieces = 2 * TURNS + sum(CLIENTS.values()) + 20
-        config, known = order_server.prepare(postgres, DATABASE, pieces, workers=WORKERS, max_cron_threads=0)
+        config, known = order_server.prepare(
+            # With a dbfilter Odoo would list the databases for every call; one database needs none.
+            postgres,
+            DATABASE,
+            pieces,
+            workers=WORKERS,
+            max_cron_threads=0,
+            dbfilter="",
+        )
         with Odoo(postgres, config, DEV / f"{DATABASE}.log") as odoo:
             warm, _seconds = push_all(
                 odoo.url, known["key"], [order_server.order(f"W-{n}", known["skus"][0]) for n in range(6)], 2

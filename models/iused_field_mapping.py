@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.tools import ormcache
 
 from ..tools.order_payload import FIELDS
 
@@ -31,9 +32,23 @@ class IusedFieldMapping(models.Model):
             if not all(step.strip() for step in mapping.path.split(".")):
                 raise ValidationError(self.env._("A path is names with dots between: %s", mapping.path))
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        self.env.registry.clear_cache()
+        return super().create(vals_list)
+
+    def write(self, vals):
+        self.env.registry.clear_cache()
+        return super().write(vals)
+
+    def unlink(self):
+        self.env.registry.clear_cache()
+        return super().unlink()
+
     @api.model
+    @ormcache("company.id")
     def _paths(self, company):
-        """Return a company's mapping as the reader takes it.
+        """Return a company's mapping as the reader takes it; asked for with every push.
 
         :rtype: dict: our field -> list of paths
         """
