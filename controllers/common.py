@@ -15,5 +15,5 @@ def require_method(*methods):
     method = request.httprequest.method
     if method not in methods:
         raise problem(
-            405, f"{method} is not possible here; {' and '.join(methods)} are.", headers={"Allow": ", ".join(methods)}
+            405, f"{method} is not possible here, but {', '.join(methods)} is.", headers={"Allow": ", ".join(methods)}
         )

@@ -52,10 +52,10 @@ class OdooUser:
     :param str login: and its password
     """
 
-    def __init__(self, url, login, password):
+    def __init__(self, url, login, password, database=DATABASE):
         self.url = url
         self.session = requests.Session()
-        self._post("/web/session/authenticate", db=DATABASE, login=login, password=password)
+        self._post("/web/session/authenticate", db=database, login=login, password=password)
 
     def call(self, model, method, *args, **kwargs):
         """Call a public method of a model.
@@ -283,19 +283,19 @@ def check_updates(portal, before, expected):
     check(told == sorted(expected), "each with the right serial number, tracking reference and order number")
 
 
-def play(odoo, portal, key):
+def play(odoo, portal, key, database=DATABASE):
     """Play the whole round trip.
 
     :raises CheckFailed: at the first thing that is not right
     """
     run = uuid.uuid4().hex[:6].upper()
-    connect(OdooUser(odoo.url, **ADMIN), portal)
+    connect(OdooUser(odoo.url, **ADMIN, database=database), portal)
     offers = poll(portal, odoo.url, key)
     check_sample(offers)
     pushed = orders_to_push(run, offers)
     numbers = [push(portal, odoo.url, key, method, order) for method, order in pushed]
     before = len(portal.updates)
-    warehouse = OdooUser(odoo.url, **WAREHOUSE)
+    warehouse = OdooUser(odoo.url, **WAREHOUSE, database=database)
     expected = []
     for position, number in enumerate(numbers, 1):
         tracking = f"3S{run}{position:03d}"

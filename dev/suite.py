@@ -5,7 +5,6 @@ flows over several processes).
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -68,7 +67,6 @@ def main():
         start = time.monotonic()
         done = subprocess.run(pytest_command(sys.argv[1:]), check=False, env=environment, cwd=DEV / "addons")
         say(f"tests: {time.monotonic() - start:.0f} s")
-        shutil.rmtree(DEV / "data" / "sessions", ignore_errors=True)
     return done.returncode
 
 

@@ -15,6 +15,11 @@ _logger = logging.getLogger(__name__)
 
 ROUTE_PREFIX = "/iused/v1"
 KEY_SCOPE = "iused"
+# Werkzeug's own words are for people with a browser.
+DETAILS = {
+    404: "There is nothing at this address.",
+    413: "The body is too large; the limit is 1 MiB.",
+}
 LONGEST_KEY = 256  # characters; Odoo's keys have 40
 
 
@@ -63,10 +68,21 @@ class IrHttp(models.AbstractModel):
         return key if len(key) <= LONGEST_KEY and "\0" not in key else ""
 
     @classmethod
+    def _serve_fallback(cls):
+        """Look for no page below our routes: there is none, and some addresses would make the search fail."""
+        if cls._is_iused_path():
+            return None
+        return super()._serve_fallback()
+
+    @classmethod
+    def _is_iused_path(cls):
+        path = request.httprequest.path
+        return path == ROUTE_PREFIX or path.startswith(f"{ROUTE_PREFIX}/")
+
+    @classmethod
     def _handle_error(cls, exception):
         """Answer every error below our routes as problem details, the ones raised before a controller runs included."""
-        path = request.httprequest.path
-        if path != ROUTE_PREFIX and not path.startswith(ROUTE_PREFIX + "/"):
+        if not cls._is_iused_path():
             return super()._handle_error(exception)
         return cls._iused_problem(exception)
 
@@ -75,6 +91,8 @@ class IrHttp(models.AbstractModel):
         if is_problem(exception):
             return exception
         match exception:
+            case HTTPException(code=int(code)) if code in DETAILS:
+                return problem(code, DETAILS[code])
             case HTTPException(code=int(code)) if code >= 400:
                 return problem(
                     code,

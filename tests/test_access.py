@@ -77,11 +77,10 @@ class TestAccess(IusedHttpCase):
                 self.assertEqual(answer.headers["Allow"], allowed)
 
     def test_unknown_path_404_is_no_page(self):
-        for path in ("", "/", "/nothing", "/offers/1", "/orders/"):
+        for path in ("", "/", "/nothing", "/offers/1", "/%00"):
             with self.subTest(path=path):
                 answer = self._call("GET", path, Content_Type="application/json")
-                self.assertIn(answer.status_code, (404, 405))
-                self.assertProblem(answer, answer.status_code)
+                self.assertProblem(answer, 404)
 
     def test_unexpected_error_500_tells_nothing(self):
         def crash(*_args):

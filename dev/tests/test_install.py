@@ -1,0 +1,123 @@
+"""The addon comes, is upgraded and goes without leaving a mess."""
+
+import json
+
+import pytest
+from conftest import DEV_FOLDER
+
+from services import base_database, odoo_once, odoo_script
+
+WAREHOUSE = {"login": "warehouse", "password": "warehouse"}
+
+# Run in `odoo shell`: use every part of the addon once.
+USE = """
+env["res.config.settings"].create({"iused_new_webhook_url": "https://portal.invalid/webhook/shipment/18/X"}).execute()
+env.company.iused_warehouse_ids = env["stock.warehouse"].search([("company_id", "=", env.company.id)])
+from odoo.addons.sale_iused.tools.order_payload import read_order
+def receive(reference, sku):
+    order = read_order({"order_id": reference, "lines": [{"sku": sku, "quantity": 1, "price": 150}],
+        "shipping_address": {"name": "Sanne", "street": "Dorpsstraat 1", "postal_code": "9711 AB", "city": "Groningen",
+                             "country": "NL"}})
+    return env["sale.order"].sudo()._iused_receive(env.company, order)[0]
+delivered, waiting = receive("IU-1", "IP12-64-WHT-C"), receive("IU-2", "IP12-64-WHT-C")
+for order, tracking in ((delivered, "3S1"), (waiting, False)):
+    order.picking_ids.carrier_tracking_ref = tracking
+    order.picking_ids.button_validate()
+receive("IU-3", "IP12-64-WHT-C")
+result = {"orders": (delivered + waiting).mapped("name")}
+env.cr.commit()
+"""
+
+SHOW = """
+company = env.company
+updates = env["iused.shipment.update"].search([], order="id")
+offers = [row for rows in env["iused.offer.feed"]._iter_offers(company) for row in rows]
+result = {
+    "webhook": company.sudo().iused_webhook_url, "user": company.iused_user_id.id,
+    "partner": company.iused_partner_id.id, "warehouses": company.iused_warehouse_ids.ids,
+    "policy": company.iused_order_policy, "offers": offers,
+    "orders": env["sale.order"].search([("iused_reference", "!=", False)], order="id").mapped("iused_reference"),
+    "updates": updates.mapped(lambda u: [u.event_id, u.state, u.serial_number, u.tracking_reference]),
+    "keys": env["res.users.apikeys"].search([("scope", "=", "iused")]).ids,
+}
+"""
+
+UNINSTALL = """
+env["ir.module.module"].search([("name", "=", "sale_iused")]).button_immediate_uninstall()
+result = True
+"""
+
+AFTER = """
+order = env["sale.order"].search([("name", "in", values["orders"])], limit=1)
+invoice = order._create_invoices()
+copy = order.copy()
+copy.action_confirm()
+cr = env.cr
+def rows(query):
+    cr.execute(query)
+    return [row[0] for row in cr.fetchall()]
+result = {
+    "columns": rows("SELECT table_name || '.' || column_name FROM information_schema.columns"
+                    " WHERE table_schema = 'public' AND column_name LIKE 'iused%'"),
+    "tables": rows("SELECT tablename FROM pg_tables WHERE tablename LIKE '%iused%'"),
+    "data": rows("SELECT name FROM ir_model_data WHERE module = 'sale_iused'"),
+    "models": rows("SELECT model FROM ir_model WHERE model LIKE 'iused%'"),
+    "crons": rows("SELECT cron_name FROM ir_cron WHERE cron_name ILIKE '%iused%'"),
+    "menus": rows("SELECT id FROM ir_ui_menu WHERE name->>'en_US' = 'iUsed'"),
+    "keys": rows("SELECT id FROM res_users_apikeys WHERE scope = 'iused'"),
+    "users": rows("SELECT login FROM res_users WHERE active AND login LIKE 'iused-%'"),
+    "phone": env["product.product"].search([("default_code", "=", "IP12-64-WHT-C")]).qty_available,
+    "copy": copy.state, "invoice": bool(invoice),
+}
+"""
+
+
+@pytest.fixture
+def script(postgres, tmp_path):
+    """Give a function that runs a text in `odoo shell` and returns its `result`."""
+
+    def run(database, text, **values):
+        path = tmp_path / "script.py"
+        path.write_text(text)
+        return odoo_script(postgres, database.config, path, database.log, **values)
+
+    return run
+
+
+@pytest.fixture
+def used(postgres, make_database, script):
+    """A database in which every part of the addon was used."""
+    database = make_database()
+    odoo_script(postgres, database.config, DEV_FOLDER / "sample_data.py", database.log, **WAREHOUSE)
+    database.orders = script(database, USE)["orders"]
+    return database
+
+
+def test_upgrade_keeps_everything(postgres, used, script):
+    before = script(used, SHOW)
+    assert [state for _event, state, _serial, _tracking in before["updates"]] == ["pending", "waiting"]
+    assert before["keys"]
+    assert len(before["offers"]) == 13
+    log = odoo_once(postgres, used.config, used.log, "-u", "sale_iused", "--no-http")
+    assert not [line for line in log.splitlines() if " WARNING " in line or " ERROR " in line]
+    assert script(used, SHOW) == before
+
+
+def test_uninstall_takes_away_its_own_and_leaves_orders_usable(used, script):
+    script(used, UNINSTALL)
+    log = used.log.read_text()
+    assert " ERROR " not in log, log[-3000:]
+    left = script(used, AFTER, orders=used.orders)
+    assert left.pop("phone") == 6  # eight, of which two left
+    assert (left.pop("copy"), left.pop("invoice")) == ("sale", True)
+    assert not {name: found for name, found in left.items() if found}, json.dumps(left)
+
+
+def test_install_with_demonstration_data(postgres, make_database, script):
+    database = make_database(source=base_database(postgres))
+    # Odoo loads demonstration data only where what the addon depends on has its own.
+    postgres.query("UPDATE ir_module_module SET demo = TRUE WHERE state = 'installed'", database.name)
+    log = odoo_once(postgres, database.config, database.log, "-i", "sale_iused", "--with-demo", "--no-http")
+    assert not [line for line in log.splitlines() if " WARNING " in line or " ERROR " in line]
+    offers = script(database, SHOW)["offers"]
+    assert [json.loads(offer)["stock_available"] for offer in offers] == [0, 2, 1]

@@ -1,0 +1,65 @@
+import { registry } from "@web/core/registry";
+
+/** An administrator enters the webhook's address. */
+registry.category("web_tour.tours").add("iused_enter_webhook", {
+    steps: () => [
+        {
+            content: "Type the webhook's address",
+            trigger: "[name='iused_new_webhook_url'] input",
+            run: "edit https://portal.iused.example/webhook/shipment/18/SECRET",
+        },
+        {
+            content: "Save",
+            trigger: ".o_form_button_save",
+            run: "click",
+            expectUnloadPage: true,
+        },
+        {
+            content: "It is set and not shown",
+            trigger: "#iused_webhook .badge:contains('Set')",
+        },
+    ],
+});
+
+/** An administrator makes an access token, and sees it once. */
+registry.category("web_tour.tours").add("iused_make_token", {
+    steps: () => [
+        {
+            content: "The webhook's address is set and not shown",
+            trigger: "#iused_webhook:has(.badge:contains('Set')) [name='iused_new_webhook_url'] input",
+            run() {
+                if (this.anchor.value) {
+                    throw new Error("The webhook's address came back into the form");
+                }
+            },
+        },
+        {
+            content: "Make a token",
+            trigger: "button[name='action_iused_make_token']",
+            run: "click",
+        },
+        {
+            content: "Confirm who you are",
+            trigger: ".modal [name='password'] input",
+            run: "edit admin",
+        },
+        {
+            content: "Go on",
+            trigger: ".modal button[name='run_check']",
+            run: "click",
+        },
+        {
+            content: "The token is shown",
+            trigger: ".modal [name='key'] .o_clipboard_button, .modal .o_field_CopyClipboardChar",
+        },
+        {
+            content: "Close it",
+            trigger: ".modal footer button:contains('I have copied it')",
+            run: "click",
+        },
+        {
+            content: "The token is listed",
+            trigger: "body:not(:has(.modal)) [name='iused_token_ids'] td:contains('iUsed access token')",
+        },
+    ],
+});

@@ -1,0 +1,33 @@
+"""What people do in the web client, in a real browser."""
+
+from odoo.tests import tagged
+
+from .common import IusedHttpCase
+
+
+@tagged("post_install", "-at_install")
+class TestTours(IusedHttpCase):
+    def test_administrator_connects_the_company(self):
+        company = self._make_company("New refurbisher")
+        admin = self.env.ref("base.user_admin")
+        admin.write({"company_ids": [(4, company.id)], "company_id": company.id, "password": "admin"})
+        self.start_tour("/odoo/action-sale_iused.iused_settings_action", "iused_enter_webhook", login="admin")
+        self.assertTrue(company.iused_webhook_is_set)
+        self.start_tour("/odoo/action-sale_iused.iused_settings_action", "iused_make_token", login="admin")
+        keys = self.env["res.users.apikeys"].search([("user_id", "=", company.iused_user_id.id)])
+        self.assertEqual(keys.mapped("scope"), ["iused"])
+
+    def test_warehouse_user_sees_what_iused_knows(self):
+        phone = self._make_phone("PHONE", 1)
+        # Odoo's own delivery form needs the second group where carriers have zip prefixes.
+        self._new_user("warehouse", "stock.group_stock_user", "base.group_partner_manager")
+        order = self._receive(self._make_order(phone))
+        picking = order.picking_ids
+        self.start_tour(f"/odoo/stock.picking/{picking.id}", "iused_delivery", login="warehouse")
+        update = picking.iused_update_ids
+        self.assertEqual(
+            (update.serial_number, update.tracking_reference), (picking.move_line_ids.lot_id.name, "3STOUR")
+        )
+        self.portal.register_orders(order.name)
+        self._run_cron()
+        self.assertEqual(picking.iused_state, "sent")
