@@ -13,6 +13,7 @@
         "data/res_partner_category.xml",
         "data/ir_cron.xml",
         "views/iused_shipment_update_views.xml",
+        "views/iused_sftp_location_views.xml",
         "views/product_views.xml",
         "views/sale_order_views.xml",
         "views/stock_picking_views.xml",

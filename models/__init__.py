@@ -2,6 +2,7 @@ from . import (
     ir_http,
     iused_exchange,
     iused_offer_feed,
+    iused_sftp_location,
     iused_shipment_update,
     product_pricelist,
     product_product,

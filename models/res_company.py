@@ -60,6 +60,12 @@ class ResCompany(models.Model):
         default="confirm",
         required=True,
     )
+    iused_responsible_id = fields.Many2one(
+        "res.users",
+        string="Responsible for iUsed",
+        domain="[('share', '=', False), ('company_ids', 'in', id)]",
+        help="Who gets an activity when something between iUsed and us needs a person. Empty means a sales manager.",
+    )
     iused_retention_days = fields.Integer(
         "Keep iUsed Log (days)",
         default=90,
@@ -179,3 +185,12 @@ class ResCompany(models.Model):
                 }
             )
         return self.iused_partner_id
+
+    def _iused_responsible(self):
+        """Return who takes care of what the connector cannot: the chosen user, else a sales manager of the company."""
+        self.ensure_one()
+        managers = self.env.ref("sales_team.group_sale_manager").all_user_ids.filtered(
+            lambda user: user.active and not user.share and self in user.company_ids
+        )
+        chosen = self.iused_responsible_id.filtered("active")
+        return chosen or managers.sorted("id")[:1] or self.env.ref("base.user_admin")

@@ -3,6 +3,7 @@ from odoo.exceptions import AccessError
 
 from odoo.addons.base.models.res_users import check_identity
 
+from ..tools import sftp
 from .ir_http import KEY_SCOPE
 
 
@@ -17,6 +18,7 @@ class ResConfigSettings(models.TransientModel):
     iused_consumer_pricelist_id = fields.Many2one(related="company_id.iused_consumer_pricelist_id", readonly=False)
     iused_lang = fields.Selection(related="company_id.iused_lang", readonly=False)
     iused_order_policy = fields.Selection(related="company_id.iused_order_policy", readonly=False)
+    iused_responsible_id = fields.Many2one(related="company_id.iused_responsible_id", readonly=False)
     iused_retention_days = fields.Integer(related="company_id.iused_retention_days", readonly=False)
     iused_webhook_is_set = fields.Boolean(related="company_id.iused_webhook_is_set")
     # Write-only: taken from the form, kept on the company, never read back into the form.
@@ -27,6 +29,12 @@ class ResConfigSettings(models.TransientModel):
         compute="_compute_iused_new_webhook_url",
     )
     iused_token_ids = fields.Many2many("res.users.apikeys", compute="_compute_iused_token_ids")
+
+    iused_sftp_location_id = fields.Many2one("iused.sftp.location", compute="_compute_iused_sftp_location_id")
+    iused_sftp_state = fields.Selection(related="iused_sftp_location_id.state")
+    iused_sftp_last_upload = fields.Datetime(related="iused_sftp_location_id.last_upload")
+    iused_sftp_last_error = fields.Char(related="iused_sftp_location_id.last_error")
+    iused_sftp_is_available = fields.Boolean(compute="_compute_iused_sftp_is_available")
 
     @api.depends("company_id")
     def _compute_iused_new_webhook_url(self):
@@ -77,3 +85,20 @@ class ResConfigSettings(models.TransientModel):
         self._check_iused_administrator()
         self.env.company.sudo().iused_webhook_url = False  # closed to everybody; only administrators get here
         return {"type": "ir.actions.client", "tag": "soft_reload"}
+
+    # sFTP ------------------------------------------------------------------------------------------------------------
+
+    @api.depends("company_id")
+    def _compute_iused_sftp_location_id(self):
+        for settings in self:
+            settings.iused_sftp_location_id = self.env["iused.sftp.location"].search(
+                [("company_id", "=", settings.company_id.id)]
+            )
+
+    def _compute_iused_sftp_is_available(self):
+        self.iused_sftp_is_available = sftp.is_available()
+
+    def action_iused_set_up_sftp(self):
+        """Open the company's sFTP location."""
+        self._check_iused_administrator()
+        return self.env["iused.sftp.location"].action_open()
