@@ -68,7 +68,7 @@ class OffersController(http.Controller):
         for name, texts in request.httprequest.args.lists():
             try:
                 if name not in readers:
-                    raise ValueError(f"It is not known; {', '.join(readers)} are.")
+                    raise ValueError(f"It is not known; {', '.join(readers)} are.")  # noqa: TRY301 - told below
                 if len(texts) > 1:
                     raise ValueError("It may be given once only.")
                 values[name] = readers[name](texts[0])

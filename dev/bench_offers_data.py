@@ -63,8 +63,7 @@ def make_catalogue(env, company, offers, history):
     env.flush_all()
     template = phone.product_tmpl_id
     digits = " + ".join(
-        f"{3 if place % 2 else 1} * SUBSTR('871' || LPAD(number::text, 9, '0'), {place + 1}, 1)::int"
-        for place in range(12)
+        f"{3 if place % 2 else 1} * SUBSTR('871' || LPAD(number::text, 9, '0'), {place + 1}, 1)::int" for place in range(12)
     )
     product = f"{phone.id} + 1 + MOD(number::bigint * 7919, {offers})"
     clone(

@@ -4,7 +4,7 @@
     with Sshd(password="...") as server: ...    # also passwords; see `why_no_passwords`
     with Throttle(server.port, 10_000) as slow: ...
 
-Needs the standard library and OpenSSH (`sshd`, `ssh-keygen`).
+Needs psutil (which Odoo needs too) and OpenSSH (`sshd`, `ssh-keygen`).
 """
 
 import contextlib
@@ -12,13 +12,14 @@ import os
 import pwd
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
 import threading
 import time
 from pathlib import Path
+
+import psutil
 
 UNPRIVILEGED = "daemon"  # a system user that every Linux has and that OpenSSH lets in
 # A mount namespace in which the server sees user accounts of ours: the machine's own are never touched.
@@ -58,14 +59,16 @@ class Sshd:
     """The server. Its `folder` is what the user sees as `/`-path; `client_key` opens it.
 
     :param password: also take this password, for which it runs as root
+    :param largest_file: bytes to which it can write a file; for a full disk
     :param options: lines of `sshd_config` by name, which win over ours
     """
 
-    def __init__(self, password=None, **options):
+    def __init__(self, password=None, largest_file=None, **options):
         self.home = Path(tempfile.mkdtemp(prefix="iused-sshd-"))
         self.folder = self.home / "folder"
         self.folder.mkdir()
         self.password = password
+        self.largest_file = largest_file
         self.options = options
         account = pwd.getpwnam(UNPRIVILEGED) if not os.geteuid() else pwd.getpwuid(os.geteuid())
         self.uid, self.gid, self.user = account.pw_uid, account.pw_gid, account.pw_name
@@ -88,6 +91,8 @@ class Sshd:
 
     def start(self):
         command = [find("sshd"), "-D", "-e", "-f", self._write_config()]
+        if self.largest_file:
+            command = ["prlimit", f"--fsize={self.largest_file}", *command]
         identity = {}
         if self.password:
             self._write_accounts()
@@ -117,6 +122,7 @@ class Sshd:
                 stderr=log,
                 cwd="/",
                 start_new_session=True,
+                restore_signals=False,  # a write beyond `largest_file` is an error, which Python has set, not the end
                 **identity,
             )
         end = time.monotonic() + 15
@@ -162,10 +168,10 @@ class Sshd:
 
     def kill(self):
         """End the server and the connections that it has, as a crash does."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for pid in [self.process.pid, *map(int, children)]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        listener = psutil.Process(self.process.pid)
+        for process in [listener, *listener.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         self.process.wait()
 
     def stop(self):

@@ -186,16 +186,11 @@ class IusedOfferFeed(models.AbstractModel):
         def template(field):
             return templates_sudo._field_to_sql("template", field)
 
-        scope = SQL(
-            "%s AND (template.company_id IS NULL OR template.company_id = ANY(%s))",
-            product("iused_offered"),
-            company_sudo.parent_ids.ids,
-        )
+        scope = SQL("%s AND (template.company_id IS NULL OR template.company_id = ANY(%s))",
+                    product("iused_offered"), company_sudo.parent_ids.ids)
         if products is not None:
             skus = [sku for sku in products.sudo().mapped("default_code") if sku]
-            scope = SQL(
-                "%s AND (product.id = ANY(%s) OR %s = ANY(%s))", scope, products.ids, product("default_code"), skus
-            )
+            scope = SQL("%s AND (product.id = ANY(%s) OR %s = ANY(%s))", scope, products.ids, product("default_code"), skus)
         purchase_price, purchase_join = self._price(
             company, company_sudo.iused_purchase_pricelist_id, product("iused_purchase_price"), "purchase_list", scope
         )

@@ -12,16 +12,7 @@ RULE_NUMBERS = (
     "price_min_margin",
     "price_max_margin",
 )
-RULE_VALUES = (
-    "id",
-    "applied_on",
-    "product_id",
-    "product_tmpl_id",
-    "categ_id",
-    "compute_price",
-    "base",
-    "base_pricelist_id",
-)
+RULE_VALUES = ("id", "applied_on", "product_id", "product_tmpl_id", "categ_id", "compute_price", "base", "base_pricelist_id")
 
 
 class ProductPricelist(models.Model):
@@ -152,12 +143,7 @@ class ProductPricelist(models.Model):
             rate = base._iused_rate(base.currency_id, company, self.currency_id)
             bases.append(SQL("WHEN %s THEN %s.price * %s::float8", base.id, table, rate))
             joins.append(
-                SQL(
-                    "LEFT JOIN (%s) %s ON %s.product_id = product.id",
-                    base._iused_price_query(company, scope),
-                    table,
-                    table,
-                )
+                SQL("LEFT JOIN (%s) %s ON %s.product_id = product.id", base._iused_price_query(company, scope), table, table)
             )
         joins.append(
             SQL(
@@ -182,16 +168,11 @@ class ProductPricelist(models.Model):
             products_sudo._field_to_sql("product", "standard_price"),
             self._iused_rate(company.currency_id, company, self.currency_id),
         )
-        chained = (
-            SQL("CASE rule.base_pricelist_id %s ELSE %s END", SQL(" ").join(bases), list_price) if bases else list_price
-        )
+        chained = SQL(
+            "CASE rule.base_pricelist_id %s ELSE %s END", SQL(" ").join(bases), list_price
+        ) if bases else list_price
         return (
-            SQL(
-                "CASE rule.base WHEN 'standard_price' THEN %s WHEN 'pricelist' THEN %s ELSE %s END",
-                cost,
-                chained,
-                list_price,
-            ),
+            SQL("CASE rule.base WHEN 'standard_price' THEN %s WHEN 'pricelist' THEN %s ELSE %s END", cost, chained, list_price),
             SQL(" ").join(joins),
         )
 

@@ -51,11 +51,15 @@ class TestOfferPrices(IusedCase):
         )
 
     def _use(self, pricelist):
-        self.company.write({"iused_purchase_pricelist_id": pricelist.id, "iused_consumer_pricelist_id": pricelist.id})
+        self.company.write(
+            {"iused_purchase_pricelist_id": pricelist.id, "iused_consumer_pricelist_id": pricelist.id}
+        )
 
     def _make_listed(self, sku, list_price, **values):
         """Return an offer without prices of its own."""
-        return self._make_phone(sku, iused_purchase_price=0, iused_consumer_price=0, list_price=list_price, **values)
+        return self._make_phone(
+            sku, iused_purchase_price=0, iused_consumer_price=0, list_price=list_price, **values
+        )
 
     def _plain(self, pricelist, product):
         """Return the price that Odoo computes, taxes taken out, in our currency."""
@@ -117,10 +121,7 @@ class TestOfferPrices(IusedCase):
         attribute = self.env["product.attribute"].create(
             {
                 "name": "Memory",
-                "value_ids": [
-                    Command.create({"name": "64"}),
-                    Command.create({"name": "128", "default_extra_price": 50}),
-                ],
+                "value_ids": [Command.create({"name": "64"}), Command.create({"name": "128", "default_extra_price": 50})],
             }
         )
         template = self.env["product.template"].create(
@@ -169,40 +170,11 @@ class TestOfferPrices(IusedCase):
             for product in products:
                 if got.get(product.default_code, (0,))[0] != max(0, expected[product.default_code]):
                     rule = self.env["product.pricelist.item"].browse(pricelists[-1]._get_product_rule(product, 1.0))
-                    print(
-                        "DBG",
-                        product.default_code,
-                        got.get(product.default_code),
-                        expected[product.default_code],
-                        rule.read(
-                            [
-                                "applied_on",
-                                "compute_price",
-                                "base",
-                                "base_pricelist_id",
-                                "price_discount",
-                                "price_markup",
-                                "price_round",
-                                "price_surcharge",
-                                "price_min_margin",
-                                "price_max_margin",
-                                "percent_price",
-                                "fixed_price",
-                                "min_quantity",
-                            ]
-                        ),
-                        product.lst_price,
-                        product.standard_price,
-                        product.company_id,
-                        pricelists[-1].currency_id.name,
-                        product.taxes_id,
-                        [
-                            (r.id, r.applied_on, r.min_quantity, r.categ_id.id, r.product_tmpl_id.id, r.product_id.id)
-                            for r in pricelists[-1].item_ids.sorted()
-                        ],
-                    )
+                    print("DBG", product.default_code, got.get(product.default_code), expected[product.default_code], rule.read(["applied_on","compute_price","base","base_pricelist_id","price_discount","price_markup","price_round","price_surcharge","price_min_margin","price_max_margin","percent_price","fixed_price", "min_quantity"]), product.lst_price, product.standard_price, product.company_id, pricelists[-1].currency_id.name, product.taxes_id, [(r.id, r.applied_on, r.min_quantity, r.categ_id.id, r.product_tmpl_id.id, r.product_id.id) for r in pricelists[-1].item_ids.sorted()])
             with self.subTest(seed=seed, round=round_number):
-                self.assertEqual(self._prices(), {sku: (price, price) for sku, price in expected.items() if price > 0})
+                self.assertEqual(
+                    self._prices(), {sku: (price, price) for sku, price in expected.items() if price > 0}
+                )
 
     def _random_rule(self, chance, products, pricelists):
         product = chance.choice(products)
@@ -212,11 +184,7 @@ class TestOfferPrices(IusedCase):
                 {"applied_on": "2_product_category", "categ_id": self.category.id},
                 {"applied_on": "2_product_category", "categ_id": self.child_category.id},
                 {"applied_on": "1_product", "product_tmpl_id": product.product_tmpl_id.id},
-                {
-                    "applied_on": "0_product_variant",
-                    "product_id": product.id,
-                    "product_tmpl_id": product.product_tmpl_id.id,
-                },
+                {"applied_on": "0_product_variant", "product_id": product.id, "product_tmpl_id": product.product_tmpl_id.id},
             )
         )
         base = chance.choice(

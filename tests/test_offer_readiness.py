@@ -38,9 +38,7 @@ class TestOfferReadiness(IusedCase):
         self.assertEqual(self._served(), [])
 
     def test_every_reason_is_told(self):
-        bare = self.env["product.product"].create(
-            {"name": "Bare", "company_id": self.company.id, "iused_offered": True}
-        )
+        bare = self.env["product.product"].create({"name": "Bare", "company_id": self.company.id, "iused_offered": True})
         self.assertEqual(
             self._faults(bare),
             ["no_sku", "no_ean", "no_purchase_price", "no_consumer_price", "not_storable", "not_serial"],
@@ -123,9 +121,7 @@ class TestOfferReadiness(IusedCase):
         self.assertLess(self.cr.sql_log_count - before, 10)
 
     def test_bulk_actions(self):
-        phones = self._make_phone("GOOD", iused_offered=False) + self._make_phone(
-            "BAD", barcode=False, iused_offered=False
-        )
+        phones = self._make_phone("GOOD", iused_offered=False) + self._make_phone("BAD", barcode=False, iused_offered=False)
         action = self.env.ref("sale_iused.action_offer_products").with_context(
             active_model="product.product", active_ids=phones.ids, active_id=phones[0].id
         )
@@ -135,9 +131,7 @@ class TestOfferReadiness(IusedCase):
         self.assertIn("It has no EAN.", told["message"])
         self.assertNotIn("GOOD", told["message"])
         withdraw = self.env.ref("sale_iused.action_withdraw_templates").with_context(
-            active_model="product.template",
-            active_ids=phones.product_tmpl_id.ids,
-            active_id=phones.product_tmpl_id[0].id,
+            active_model="product.template", active_ids=phones.product_tmpl_id.ids, active_id=phones.product_tmpl_id[0].id
         )
         withdraw.run()
         self.assertEqual(phones.mapped("iused_offered"), [False, False])

@@ -170,11 +170,7 @@ class TestOfferStock(OfferStockCase):
         ):
             self._put_in_stock(phone, 1, location=location)
         self.assertEqual(self._served(phone), 2)
-        lot = (
-            self.env["stock.quant"]
-            .search([("product_id", "=", phone.id), ("location_id", "=", self.stock.id)], limit=1)
-            .lot_id
-        )
+        lot = self.env["stock.quant"].search([("product_id", "=", phone.id), ("location_id", "=", self.stock.id)], limit=1).lot_id
         self.env["stock.scrap"].create(
             {"product_id": phone.id, "scrap_qty": 1, "lot_id": lot.id, "location_id": self.stock.id}
         ).do_scrap()
@@ -223,17 +219,13 @@ class TestOfferStockByChance(OfferStockCase):
         stock = self.env["stock.location"].search([("id", "child_of", self.stock.id), ("usage", "=", "internal")])
         quants = self.env["stock.quant"].search([("product_id", "=", product.id)])
         quants = quants.filtered(
-            lambda quant: (
-                quant.location_id in stock and quant.owner_id in (self.company.partner_id, quant.owner_id.browse())
-            )
+            lambda quant: quant.location_id in stock and quant.owner_id in (self.company.partner_id, quant.owner_id.browse())
         )
         moves = self.env["stock.move"].search([("product_id", "=", product.id)])
         moves = moves.filtered(
-            lambda move: (
-                move.state not in ("draft", "done", "cancel")
-                and move.location_id in stock
-                and move.location_dest_id not in stock
-            )
+            lambda move: move.state not in ("draft", "done", "cancel")
+            and move.location_id in stock
+            and move.location_dest_id not in stock
         )
         spoken_for = max(sum(quants.mapped("reserved_quantity")), sum(moves.mapped("product_qty")))
         return max(0, int(sum(quants.mapped("quantity")) - spoken_for - self.company.iused_stock_buffer))

@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import threading
 import time
 
 import pytest
-from test_order_payload_fuzz import TOOLS  # noqa: F401 - makes `iused_tools` importable
+from test_order_payload_fuzz import TOOLS  # which makes `iused_tools` importable
 
 from sshd import Sshd, Throttle, find, make_key, why_no_passwords
 
@@ -18,24 +19,26 @@ sftp = importlib.import_module("iused_tools.sftp")
 OLD, NEW = b"[]\n", b'[{"sku": "NEW"}]\n'
 PASSWORD = "correct horse é"
 OFFER = (
-    '{"sku": "IP13-%07d", "name": "iPhone 13 128 GB Midnight (grade A) %d", "ean": "4006381333931", "stock_available": 3,'
-    ' "price_purchase_amount": 199.00, "price_consumer_amount": 249.00, "currency": "EUR"},\n'
+    '{"sku": "IP13-%07d", "name": "iPhone 13 128 GB Midnight (grade A) %d", "ean": "4006381333931",'
+    ' "stock_available": 3, "price_purchase_amount": 199.00, "price_consumer_amount": 249.00, "currency": "EUR"},\n'
 )
 # Run in a process of its own, whose memory is then this upload's.
 UPLOAD = """
-import importlib.util, json, resource, sys, time
+import importlib.util, json, sys, time
 spec = importlib.util.spec_from_file_location("iused_tools", sys.argv[1] + "/__init__.py",
                                               submodule_search_locations=[sys.argv[1]])
 sys.modules["iused_tools"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["iused_tools"])
 from iused_tools import sftp
+def peak():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
 target = sftp.Target(**json.loads(sys.argv[3]))
 sftp.probe(target)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 start = time.monotonic()
 with open(sys.argv[2], "rb") as file:
     sftp.upload(target, file, 100)
-print(time.monotonic() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(time.monotonic() - start, peak() - before)
 """
 
 
@@ -175,27 +178,32 @@ def test_denied_rename_leaves_nothing_behind(server):
     assert names(server) == ["offers.json", "taken"]
 
 
-def test_full_disk(server):
+def test_full_disk():
     """A limit on the size of files stands for the disk."""
-    subprocess.run(["prlimit", f"--pid={server.process.pid}", "--fsize=1000000"], check=True)
-    refuse(server, "cannot be written", content=b"x" * 5_000_000)
+    with Sshd(largest_file=1_000_000) as server:
+        (server.folder / "offers.json").write_bytes(OLD)
+        refuse(server, "cannot be written", content=b"x" * 5_000_000)
+        assert names(server) == ["offers.json"]
 
 
 def test_nobody_there_or_no_ssh(server):
-    port = server.port
     server.stop()
     with pytest.raises(sftp.SftpError, match="refuses connections"):
         upload(server)
     with pytest.raises(sftp.SftpError, match="host name"):
         upload(server, host="nowhere.invalid")
-    assert port
 
 
 def test_server_killed_in_mid_transfer(server):
     with Throttle(server.port, rate=2_000_000) as slow:
         killer = threading.Timer(1, server.kill)
         killer.start()
-        refuse(server, "closed the connection|connection failed|Socket is closed", content=os.urandom(20_000_000), port=slow.port)
+        refuse(
+            server,
+            "closed the connection|connection failed|Socket is closed",
+            content=os.urandom(20_000_000),
+            port=slow.port,
+        )
         killer.join()
         assert 100_000 < slow.passed < 20_000_000
     server.start()
@@ -216,7 +224,7 @@ def test_black_holes_time_out(server, monkeypatch):
     for stall_after in (0, 1_000, 2_600, 500_000):  # before the greeting, during keys, log-in, transfer
         with Throttle(server.port, stall_after=stall_after) as hole:
             start = time.monotonic()
-            refuse(server, "", content=os.urandom(5_000_000), port=hole.port, seconds=30)
+            refuse(server, ".", content=os.urandom(5_000_000), port=hole.port, seconds=30)
             assert time.monotonic() - start < 10, stall_after
 
 
@@ -227,11 +235,8 @@ def test_a_hundred_thousand_offers_beside_plain_sftp(server, tmp_path, capsys):
         file.write("[")
         file.writelines(OFFER % (number, number) for number in range(100_000))
         file.write("]\n")
-    values = {**vars(target_of(server))}
-    import json
-
     done = subprocess.run(
-        [sys.executable, "-c", UPLOAD, str(TOOLS), str(feed), json.dumps(values)],
+        [sys.executable, "-c", UPLOAD, str(TOOLS), str(feed), json.dumps(vars(target_of(server)))],
         capture_output=True,
         text=True,
         check=False,
@@ -252,5 +257,5 @@ def test_a_hundred_thousand_offers_beside_plain_sftp(server, tmp_path, capsys):
     plain = time.monotonic() - start
     with capsys.disabled():
         size = feed.stat().st_size / 1e6
-        print(f"\n100,000 offers, {size:.1f} MB: ours {seconds:.2f} s, sftp put {plain:.2f} s; memory +{grown / 1024:.1f} MiB")
+        print(f"\n100,000 offers, {size:.1f} MB: ours {seconds:.2f} s, sftp put {plain:.2f} s; +{grown / 1024:.1f} MiB")
     assert grown < 16 * 1024, "KiB"
