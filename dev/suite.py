@@ -10,7 +10,7 @@ import sys
 import time
 
 from bootstrap import DEV, ROOT, say, stop
-from services import ADDON, Postgres, base_database, find_chromium, odoo_once, write_config
+from services import ADDON, Postgres, base_database, find_chromium, find_sshd, odoo_once, write_config
 
 DATABASE = "iused_test"
 WORKERS = min(2, os.cpu_count() or 1)
@@ -42,6 +42,14 @@ def check_browser():
         say(f"WARNING: {text} They will FAIL.")
 
 
+def check_sshd():
+    if not find_sshd():
+        text = "no OpenSSH server: the tests of sFTP cannot run (apt-get install openssh-server openssh-client)."
+        if os.environ.get("CI"):
+            stop(text)
+        say(f"WARNING: {text} They will FAIL.")
+
+
 def pytest_command(arguments):
     addon = DEV / "addons" / ADDON
     # Paths are given as in the checkout; pytest-odoo takes the module's name from the link.
@@ -62,6 +70,7 @@ def pytest_command(arguments):
 def main():
     with Postgres() as postgres:
         check_browser()
+        check_sshd()
         config = prepare_database(postgres)
         environment = {**postgres.environment, "ODOO_RC": str(config)}
         start = time.monotonic()

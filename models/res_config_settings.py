@@ -3,6 +3,7 @@ from odoo.exceptions import AccessError
 
 from odoo.addons.base.models.res_users import check_identity
 
+from ..tools import sftp
 from .ir_http import KEY_SCOPE
 
 
@@ -43,6 +44,12 @@ class ResConfigSettings(models.TransientModel):
         compute="_compute_iused_new_webhook_url",
     )
     iused_token_ids = fields.Many2many("res.users.apikeys", compute="_compute_iused_token_ids")
+
+    iused_sftp_location_id = fields.Many2one("iused.sftp.location", compute="_compute_iused_sftp_location_id")
+    iused_sftp_state = fields.Selection(related="iused_sftp_location_id.state")
+    iused_sftp_last_upload = fields.Datetime(related="iused_sftp_location_id.last_upload")
+    iused_sftp_last_error = fields.Char(related="iused_sftp_location_id.last_error")
+    iused_sftp_is_available = fields.Boolean(compute="_compute_iused_sftp_is_available")
 
     @api.depends("company_id")
     def _compute_iused_new_webhook_url(self):
@@ -99,3 +106,20 @@ class ResConfigSettings(models.TransientModel):
         self._check_iused_administrator()
         self.env.company._iused_resume_sending()
         return {"type": "ir.actions.client", "tag": "soft_reload"}
+
+    # sFTP ------------------------------------------------------------------------------------------------------------
+
+    @api.depends("company_id")
+    def _compute_iused_sftp_location_id(self):
+        for settings in self:
+            settings.iused_sftp_location_id = self.env["iused.sftp.location"].search(
+                [("company_id", "=", settings.company_id.id)]
+            )
+
+    def _compute_iused_sftp_is_available(self):
+        self.iused_sftp_is_available = sftp.is_available()
+
+    def action_iused_set_up_sftp(self):
+        """Open the company's sFTP location."""
+        self._check_iused_administrator()
+        return self.env["iused.sftp.location"].action_open()

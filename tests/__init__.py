@@ -11,6 +11,7 @@ from . import (
     test_order_samples,
     test_orders,
     test_settings,
+    test_sftp,
     test_shipment_changes,
     test_shipment_retries,
     test_shipment_routes,

@@ -1,0 +1,415 @@
+import logging
+import random
+import tempfile
+import time
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
+from odoo.orm.models import NO_ACCESS
+from odoo.tools import config
+
+from ..tools import sftp
+from .iused_shipment_update import JITTER, RETRY_MINUTES
+
+_logger = logging.getLogger(__name__)
+
+SHORTEST_INTERVAL = 5  # minutes
+SHARE_OF_LIMIT = 0.7  # of the time that Odoo gives a scheduled action, for one run over all companies
+LONGEST_RUN = 3600  # seconds, where Odoo sets no limit
+SECRETS = ("password", "private_key", "passphrase")
+# With another of these it is another place, whose key and file are not known.
+SERVER = {"host", "port"}
+PLACE = {*SERVER, "username", "folder", "file_name", "file_format", "lang_id"}
+
+
+class IusedSftpLocation(models.Model):
+    """Where a company's offers are uploaded to, for who cannot let iUsed fetch them. One for each company.
+
+    The scheduled action uploads. It makes the file in a transaction, ends that, talks to the server, and
+    writes down in another transaction what came of it: the server's troubles are a state, never an exception.
+    """
+
+    _name = "iused.sftp.location"
+    _description = "iUsed sFTP Location"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _rec_name = "company_id"
+
+    company_id = fields.Many2one(
+        "res.company", required=True, readonly=True, default=lambda self: self.env.company, ondelete="cascade"
+    )
+    enabled = fields.Boolean("Upload Offers", help="The offers can still be fetched by HTTP as well.")
+    host = fields.Char(help="The name of the server that iUsed gave you, such as sftp.iused.nl.")
+    port = fields.Integer(default=22, required=True)
+    username = fields.Char("User Name")
+    password = fields.Char("Stored Password", groups=NO_ACCESS, copy=False)
+    private_key = fields.Text("Stored Private Key", groups=NO_ACCESS, copy=False)
+    passphrase = fields.Char("Stored Passphrase", groups=NO_ACCESS, copy=False)
+    password_is_set = fields.Boolean(compute="_compute_secrets_are_set")
+    private_key_is_set = fields.Boolean(compute="_compute_secrets_are_set")
+    passphrase_is_set = fields.Boolean(compute="_compute_secrets_are_set")
+    # Write-only: kept in the secret of the same name, never read back.
+    new_password = fields.Char("Password", store=False, compute="_compute_new", inverse="_inverse_new")
+    new_private_key = fields.Text("Private Key", store=False, compute="_compute_new", inverse="_inverse_new")
+    new_passphrase = fields.Char("Passphrase", store=False, compute="_compute_new", inverse="_inverse_new")
+    folder = fields.Char(help="Empty means the folder in which iUsed's server puts you.")
+    file_name = fields.Char(default="offers.json", required=True)
+    file_format = fields.Selection(
+        [("json", "JSON"), ("csv", "CSV, by semicolon")], string="Format", default="json", required=True
+    )
+    lang_id = fields.Many2one(
+        "res.lang",
+        string="Locale of Prices",
+        context={"active_test": False},
+        help="In CSV: whose decimal mark is used, such as the comma of nl_NL. Empty means a point.",
+    )
+    interval = fields.Integer("Every (minutes)", default=15, required=True)
+    heartbeat = fields.Integer(
+        "At Least Every (hours)",
+        default=12,
+        required=True,
+        help="Unchanged offers are uploaded again after so long: iUsed watches the age of the file.",
+    )
+    alarm_after = fields.Integer(
+        "Tell After (hours)", default=4, required=True, help="Trouble that lasts longer is told to the responsible."
+    )
+    host_key = fields.Char("Accepted Host Key", readonly=True, copy=False)
+    seen_host_key = fields.Char(
+        "Other Host Key", readonly=True, copy=False, help="Shown by the server, but not accepted (yet)."
+    )
+    fingerprint = fields.Char("Host Key", compute="_compute_fingerprints")
+    seen_fingerprint = fields.Char("Host Key Shown", compute="_compute_fingerprints")
+    state = fields.Selection(
+        [
+            ("off", "Off"),
+            ("missing", "Python package paramiko is missing"),
+            ("test", "To test"),
+            ("stopped", "Stopped: other host key"),
+            ("retry", "To retry"),
+            ("ready", "Ready"),
+        ],
+        string="Status",
+        compute="_compute_state",
+    )
+    next_try = fields.Datetime(readonly=True, copy=False, default=fields.Datetime.now)
+    attempts = fields.Integer("Tries", readonly=True, copy=False, help="That failed since the last upload.")
+    failing_since = fields.Datetime(readonly=True, copy=False)
+    last_error = fields.Char(readonly=True, copy=False)
+    last_upload = fields.Datetime("Last Good Upload", readonly=True, copy=False)
+    last_size = fields.Integer("Size (bytes)", readonly=True, copy=False, aggregator=None)
+    last_offers = fields.Integer("Offers", readonly=True, copy=False, aggregator=None)
+    last_feed = fields.Char(readonly=True, copy=False, help="Fingerprint of what was uploaded.")
+
+    _company_unique = models.UniqueIndex("(company_id)", "A company has one sFTP location.")
+    _port_valid = models.Constraint("CHECK (port BETWEEN 1 AND 65535)", "A port is a number from 1 to 65535.")
+    _times_valid = models.Constraint(
+        f"CHECK (interval >= {SHORTEST_INTERVAL} AND heartbeat > 0 AND alarm_after > 0)",
+        f"The interval must be {SHORTEST_INTERVAL} minutes or more, and the other times an hour or more.",
+    )
+
+    # Fields ----------------------------------------------------------------------------------------------------------
+
+    @api.depends(*SECRETS)
+    def _compute_secrets_are_set(self):
+        for location, location_sudo in zip(self, self.sudo(), strict=True):  # the secrets are closed to everybody
+            for name in SECRETS:
+                location[f"{name}_is_set"] = bool(location_sudo[name])
+
+    @api.depends("company_id")
+    def _compute_new(self):
+        for name in SECRETS:
+            self[f"new_{name}"] = False
+
+    def _inverse_new(self):
+        """Keep the secrets that were typed; an empty field leaves the one that is set as it is."""
+        for location in self:
+            values = {name: location[f"new_{name}"] for name in SECRETS if location[f"new_{name}"]}
+            if values:
+                # The secrets are closed to everybody; only administrators may write this model.
+                location.sudo().write(values)
+
+    @api.depends("host_key", "seen_host_key")
+    def _compute_fingerprints(self):
+        for location in self:
+            location.fingerprint = location.host_key and sftp.fingerprint(location.host_key)
+            location.seen_fingerprint = location.seen_host_key and sftp.fingerprint(location.seen_host_key)
+
+    @api.depends("enabled", "host_key", "seen_host_key", "attempts")
+    def _compute_state(self):
+        available = sftp.is_available()
+        for location in self:
+            if not location.enabled:
+                location.state = "off"
+            elif not available:
+                location.state = "missing"
+            elif not location.host_key:
+                location.state = "test"
+            elif location.seen_host_key:
+                location.state = "stopped"
+            else:
+                location.state = "retry" if location.attempts else "ready"
+
+    @api.onchange("file_format")
+    def _onchange_file_format(self):
+        stem, dot, ending = (self.file_name or "").rpartition(".")
+        if dot and ending in ("json", "csv"):
+            self.file_name = f"{stem}.{self.file_format}"
+
+    @api.constrains("file_name", "folder", "host", "username", "enabled")
+    def _check_place(self):
+        for location in self:
+            if "/" in location.file_name or location.file_name in (".", ".."):
+                raise ValidationError(self.env._("The file name is a name only; the folder has a field of its own."))
+            if any(ord(char) < 32 for char in (location.file_name + (location.folder or ""))):
+                raise ValidationError(self.env._("The folder and the file name cannot hold control characters."))
+            if location.enabled and not (location.host and location.username):
+                raise ValidationError(self.env._("Host and user name are needed to upload the offers."))
+
+    @api.constrains("private_key", "passphrase")
+    def _check_private_key(self):
+        """:raises ValidationError: for a key that cannot be used, without repeating it"""
+        for location_sudo in self.sudo().filtered("private_key"):
+            if sftp.is_available():
+                try:
+                    sftp.read_private_key(location_sudo.private_key, location_sudo.passphrase)
+                except ValueError as error:
+                    raise ValidationError(str(error)) from None
+
+    def write(self, vals):
+        changed = {name for name in PLACE & set(vals) for location in self if location._differs(name, vals[name])}
+        vals = dict(vals)
+        if changed & SERVER:
+            vals |= {"host_key": False, "seen_host_key": False}
+        if changed:
+            vals["last_feed"] = False
+        result = super().write(vals)
+        if changed or any(vals.get(name) for name in ("enabled", *SECRETS)):
+            self._start_again()
+        return result
+
+    def _differs(self, name, value):
+        return (self._fields[name].convert_to_write(self[name], self) or False) != (value or False)
+
+    def _start_again(self):
+        """Let the scheduled action look at once, as if nothing had failed."""
+        self.write({"attempts": 0, "next_try": fields.Datetime.now()})
+        # Whoever changes the settings may have no rights on scheduled actions.
+        self.env.ref("sale_iused.ir_cron_upload_offers").sudo()._trigger()
+
+    # Buttons ---------------------------------------------------------------------------------------------------------
+
+    @api.model
+    def action_open(self):
+        """Open the current company's location, made when there is none yet."""
+        self.check_access("write")
+        location = self.search([("company_id", "=", self.env.company.id)]) or self.create({})
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Upload by sFTP"),
+            "res_model": self._name,
+            "res_id": location.id,
+            "views": [(False, "form")],
+        }
+
+    def action_test(self):
+        """Fetch the server's key for the administrator to accept; once it is, log in and try the folder."""
+        self._check_ready()
+        location_sudo = self.sudo()  # the secrets are closed to everybody; who may write may use them
+        target = location_sudo._prepare_target()
+        self.env["ir.cron"]._commit_progress()  # a slow server must not keep a transaction open
+        try:
+            seen = sftp.fetch_host_key(target.host, target.port, target.host_key)
+            if seen == target.host_key:
+                sftp.probe(target)
+        except sftp.SftpError as error:
+            return self._notify("danger", str(error))
+        if seen != target.host_key:
+            location_sudo.seen_host_key = seen
+            return self._notify("warning", self.env._("Compare the host key with the one that iUsed gave you."))
+        location_sudo.seen_host_key = False
+        location_sudo._start_again()
+        return self._notify("success", self.env._("Connected: the folder can be written."))
+
+    def action_accept_host_key(self):
+        """Pin the key that the server showed at the last test, or when it stopped the uploads."""
+        self.ensure_one()
+        self.check_access("write")
+        if self.seen_host_key:
+            self.write({"host_key": self.seen_host_key, "seen_host_key": False})
+            self._start_again()
+
+    def action_upload_now(self):
+        """Upload at once, changed or not. It is done by the scheduled action, as always."""
+        self._check_ready()
+        if not self.host_key:
+            raise UserError(self.env._("Test the connection and accept the host key first."))
+        self.last_feed = False
+        self._start_again()
+        return self._notify("info", self.env._("The offers will be uploaded in a moment."))
+
+    def action_forget_secrets(self):
+        """Take password, private key and passphrase away."""
+        self.ensure_one()
+        self.check_access("write")
+        self.sudo().write(dict.fromkeys(SECRETS, False))  # closed to everybody, as above
+
+    def _check_ready(self):
+        self.ensure_one()
+        self.check_access("write")
+        if not sftp.is_available():
+            raise UserError(self.env._("Install the Python package paramiko: pip install paramiko"))
+        if not (self.host and self.username):
+            raise UserError(self.env._("Fill in host and user name first."))
+
+    def _notify(self, kind, text):
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {"type": kind, "message": text, "next": {"type": "ir.actions.client", "tag": "soft_reload"}},
+        }
+
+    # Uploading -------------------------------------------------------------------------------------------------------
+
+    @api.model
+    def _working_domain(self):
+        return Domain("enabled", "=", True) & Domain("host_key", "!=", False) & Domain("seen_host_key", "=", False)
+
+    @api.model
+    def _cron_upload(self):
+        """Upload what is due, company by company, each in transactions of its own."""
+        if not sftp.is_available():
+            return
+        end = time.monotonic() + self._run_seconds()
+        due = self.search(self._working_domain() & Domain("next_try", "<=", fields.Datetime.now()), order="next_try")
+        self.env["ir.cron"]._commit_progress(remaining=len(due))
+        for number, location in enumerate(due):
+            # A server that takes all the time there is leaves the other companies to another run.
+            if number and end - time.monotonic() < self._run_seconds() / 2:
+                break
+            # The scheduled action runs as the superuser; the secrets are closed to everybody else.
+            location.sudo()._upload_if_changed(end)
+            self.env["ir.cron"]._commit_progress(1)
+        self.env["ir.cron"]._commit_progress(remaining=0)
+        later = self.search(self._working_domain(), order="next_try", limit=1)
+        if later:
+            at = max(later.next_try, fields.Datetime.now())
+            self.env.ref("sale_iused.ir_cron_upload_offers")._trigger(at=at)
+
+    @api.model
+    def _run_seconds(self):
+        """Return how long a run may take: Odoo ends workers that take longer than its limit."""
+        limit = config["limit_time_real_cron"]
+        if limit < 0:
+            limit = config["limit_time_real"]
+        return limit * SHARE_OF_LIMIT or LONGEST_RUN
+
+    def _upload_if_changed(self, end):
+        """Upload a location's offers, unless the server has them already.
+
+        :param float end: the moment, on the monotonic clock, at which it must be over
+        """
+        self.ensure_one()
+        feed = self.env["iused.offer.feed"].with_company(self.company_id)
+        decimal_point = self.lang_id.decimal_point or "."
+        query = feed._offers_query(self.company_id, self.file_format, decimal_point)
+        fingerprint = feed._fingerprint(self.company_id, query)
+        if fingerprint == self.last_feed and not self._heart_must_beat():
+            self.next_try = fields.Datetime.now() + timedelta(minutes=self.interval)
+            return
+        target = self._prepare_target()
+        with tempfile.TemporaryFile() as file:
+            offers = feed._write(query, file, self.file_format)
+            self.env["ir.cron"]._commit_progress()  # no transaction is open while we talk to the server
+            start = time.monotonic()
+            error = self._upload(target, file, end - start)
+            values = {"duration": time.monotonic() - start, "size": file.seek(0, 2), "offers": offers}
+        _logger.info("iUsed offers of %s by sFTP: %s", self.company_id.id, error or f"{offers} uploaded")
+        self._log(target, error, values)
+        # Settings that changed meanwhile set the location back to the start, which must stay.
+        if self._prepare_target() == target:
+            self._write_result(error, fingerprint, values)
+
+    def _heart_must_beat(self):
+        return not self.last_upload or self.last_upload + timedelta(hours=self.heartbeat) <= fields.Datetime.now()
+
+    def _upload(self, target, file, seconds):
+        """Talk to the server. Never raises for what it or the network do.
+
+        :return: the `sftp.SftpError`, or None
+        """
+        try:
+            sftp.upload(target, file, seconds)
+        except sftp.SftpError as error:
+            return error
+        return None
+
+    def _prepare_target(self):
+        self.ensure_one()
+        return sftp.Target(
+            host=self.host,
+            port=self.port,
+            user=self.username,
+            folder=self.folder or "",
+            file_name=self.file_name,
+            host_key=self.host_key,
+            **{name: self[name] or None for name in SECRETS},
+        )
+
+    def _log(self, target, error, values):
+        self.env["iused.exchange"].create(
+            {
+                "company_id": self.company_id.id,
+                "kind": "offers",
+                "direction": "out",
+                "method": "SFTP",
+                "path": target.path,
+                "detail": str(error) if error else False,
+                **values,
+            }
+        )
+
+    def _write_result(self, error, fingerprint, values):
+        """Write down what came of an upload, and when the next one is due."""
+        self.ensure_one()
+        now = fields.Datetime.now()
+        if not error:
+            self.write(
+                {
+                    "next_try": now + timedelta(minutes=self.interval),
+                    "attempts": 0,
+                    "failing_since": False,
+                    "last_error": False,
+                    "last_upload": now,
+                    "last_size": values["size"],
+                    "last_offers": values["offers"],
+                    "last_feed": fingerprint,
+                }
+            )
+            self.activity_feedback(["mail.mail_activity_data_warning"], feedback=self.env._("Uploaded again."))
+            return
+        delay = RETRY_MINUTES[min(self.attempts, len(RETRY_MINUTES) - 1)] * 60 * random.uniform(1, 1 + JITTER)
+        self.write(
+            {
+                "next_try": now + timedelta(seconds=delay),
+                "attempts": self.attempts + 1,
+                "failing_since": self.failing_since or now,
+                "last_error": str(error),
+            }
+        )
+        if isinstance(error, sftp.HostKeyChanged):
+            self.seen_host_key = error.host_key
+            self._tell_responsible(self.env._("Uploads to iUsed stopped: the server shows another host key"), error)
+        elif self.failing_since + timedelta(hours=self.alarm_after) <= now:
+            self._tell_responsible(self.env._("Offers cannot be uploaded to iUsed"), error)
+
+    def _tell_responsible(self, summary, error):
+        """Give the responsible user one activity for as long as the trouble lasts."""
+        if self.activity_search(["mail.mail_activity_data_warning"]):
+            return
+        self.activity_schedule(
+            "mail.mail_activity_data_warning",
+            summary=summary,
+            note=str(error),
+            user_id=self.company_id._iused_responsible().id,
+        )

@@ -1,0 +1,325 @@
+"""Uploading a file to an sFTP server with paramiko, which is optional. Plain Python without Odoo."""
+
+import base64
+import contextlib
+import errno
+import hashlib
+import io
+import logging
+import posixpath
+import socket
+import threading
+from dataclasses import dataclass, field
+
+CONNECT_TIMEOUT = 10  # seconds
+BANNER_TIMEOUT = 15  # seconds until the server greets, and again until keys are agreed on
+AUTH_TIMEOUT = 30  # seconds
+CHANNEL_TIMEOUT = 30  # seconds without a sign of life, at any moment after that
+# What OpenSSH 9 offers by default and still holds sound, without SHA-1; of it, what this paramiko knows is offered.
+SOUND_KEX = {
+    "mlkem768x25519-sha256",
+    "sntrup761x25519-sha512",
+    "sntrup761x25519-sha512@openssh.com",
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+    "diffie-hellman-group-exchange-sha256",
+    "diffie-hellman-group14-sha256",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group18-sha512",
+}
+SOUND_CIPHERS = {
+    "chacha20-poly1305@openssh.com",
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "aes128-ctr",
+    "aes192-ctr",
+    "aes256-ctr",
+}
+SOUND_MACS = {
+    "hmac-sha2-256-etm@openssh.com",
+    "hmac-sha2-512-etm@openssh.com",
+    "hmac-sha2-256",
+    "hmac-sha2-512",
+}
+RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
+SOUND_HOST_KEYS = {
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    *RSA_SIGNATURES,
+}
+UNSOUND_SIGNATURES = ("ssh-rsa", "ssh-dss", "ssh-rsa-cert-v01@openssh.com")  # SHA-1
+# What paramiko says of a failure, it raises too: without this, each try leaves a traceback in the server's log.
+LOG_CHANNEL = f"{__name__}.wire"
+logging.getLogger(LOG_CHANNEL).setLevel(logging.CRITICAL + 1)
+
+
+class SftpError(Exception):
+    """An upload or a test failed; the text says why, for people, without a secret."""
+
+
+class HostKeyChanged(SftpError):
+    """The server shows another key than the pinned one: nothing was sent, no password either.
+
+    :ivar host_key: the key that it shows, as "type base64"
+    """
+
+    def __init__(self, host_key):
+        super().__init__("The server shows another host key than the one that was accepted. Ask iUsed why.")
+        self.host_key = host_key
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to upload to.
+
+    :ivar private_key: in PEM or OpenSSH's format; None to log in with the password alone
+    :ivar host_key: the pinned key, as "type base64"
+    """
+
+    host: str
+    port: int
+    user: str
+    folder: str
+    file_name: str
+    host_key: str
+    password: str | None = field(default=None, repr=False)
+    private_key: str | None = field(default=None, repr=False)
+    passphrase: str | None = field(default=None, repr=False)
+
+    @property
+    def path(self):
+        return posixpath.join(self.folder, self.file_name)
+
+    @property
+    def part_path(self):
+        """The name while it is uploaded: always the same, so that broken uploads do not pile up."""
+        return posixpath.join(self.folder, f".{self.file_name}.part")
+
+
+def is_available():
+    """Return whether paramiko is installed."""
+    try:
+        import paramiko  # noqa: F401 - optional
+    except ImportError:
+        return False
+    return True
+
+
+def fingerprint(host_key):
+    """Return the SHA256 fingerprint of a key given as "type base64", as `ssh-keygen -l` writes it."""
+    digest = hashlib.sha256(base64.b64decode(host_key.split()[1])).digest()
+    return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+
+
+def read_private_key(text, passphrase=None):
+    """Return the paramiko key of a text.
+
+    :raises ValueError: where it cannot be read, or needs another passphrase
+    """
+    import paramiko
+
+    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
+        try:
+            return kind.from_private_key(io.StringIO(text), password=passphrase or None)
+        except paramiko.PasswordRequiredException:
+            raise ValueError("The private key has a passphrase, which is missing.") from None
+        except (paramiko.SSHException, ValueError, IndexError, TypeError):
+            continue  # another kind, or another passphrase
+    raise ValueError("The private key cannot be read: OpenSSH's format is needed, and its right passphrase.")
+
+
+def fetch_host_key(host, port, pinned=None):
+    """Return the key that a server shows, as "type base64", without logging in.
+
+    :param pinned: the key that was accepted, whose kind is asked for first
+    :raises SftpError: where there is no server, or no sound one
+    """
+    with _described(), _negotiated(host, port, BANNER_TIMEOUT * 2, pinned) as transport:
+        return _shown_key(transport)
+
+
+def upload(target, file, seconds):
+    """Put a file in its place: under another name first, so that nobody ever reads half of it.
+
+    :param target: the `Target`
+    :param file: an open binary file, uploaded from its start, a piece at a time
+    :param float seconds: after which the upload is given up, wherever it is
+    :raises HostKeyChanged: before anything is sent
+    :raises SftpError: the file that was there before is intact
+    """
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    with _described(), _session(target, seconds) as sftp:
+        try:
+            with _told(f"{target.part_path} cannot be written"):
+                sftp.putfo(file, target.part_path, file_size=size)  # and compares the size there
+            with _told(f"{target.part_path} cannot be renamed to {target.file_name}"):
+                _replace(sftp, target)
+        except SftpError:
+            with contextlib.suppress(OSError, EOFError):
+                sftp.remove(target.part_path)
+            raise
+
+
+def probe(target):
+    """Log in and see that the folder can be written.
+
+    :raises SftpError: with what is in the way
+    """
+    seconds = BANNER_TIMEOUT * 2 + AUTH_TIMEOUT
+    with _described(), _session(target, seconds) as sftp, _told(f"The folder {target.folder or '.'} cannot be used"):
+        with sftp.open(target.part_path, "w"):
+            pass
+        sftp.remove(target.part_path)
+
+
+def _replace(sftp, target):
+    """Rename in one step. Servers without OpenSSH's extension get the plain call, which some of them allow."""
+    try:
+        sftp.posix_rename(target.part_path, target.path)
+    except OSError as error:
+        if error.errno:  # a plain refusal
+            raise
+        sftp.rename(target.part_path, target.path)
+
+
+@contextlib.contextmanager
+def _session(target, seconds):
+    """Give an `SFTPClient` that is logged in to the server with the pinned key."""
+    import paramiko
+
+    with _negotiated(target.host, target.port, seconds, target.host_key) as transport:
+        if (shown := _shown_key(transport)) != target.host_key:
+            raise HostKeyChanged(shown)
+        _log_in(transport, target)
+        sftp = paramiko.SFTPClient.from_transport(transport)
+        sftp.get_channel().settimeout(CHANNEL_TIMEOUT)
+        yield sftp
+
+
+def _shown_key(transport):
+    key = transport.get_remote_server_key()
+    return f"{key.get_name()} {key.get_base64()}"
+
+
+def _log_in(transport, target):
+    asked_next = ["password"]
+    if target.private_key:
+        key = read_private_key(target.private_key, target.passphrase)
+        asked_next = transport.auth_publickey(target.user, key)
+    if target.password and "password" in asked_next:
+        transport.auth_password(target.user, target.password)
+    if not transport.is_authenticated():
+        raise SftpError("The server asks for more than what is set: password, private key, or both.")
+
+
+@contextlib.contextmanager
+def _negotiated(host, port, seconds, pinned=None):
+    """Give a `Transport` that agreed on keys, but is not logged in. It is closed after so many seconds.
+
+    :param pinned: the host key that is expected: of the several that a server may have, it shows that kind first
+    """
+    import paramiko
+
+    sock = socket.create_connection((host, port), CONNECT_TIMEOUT)
+    try:
+        transport = paramiko.Transport(sock, disabled_algorithms={"pubkeys": UNSOUND_SIGNATURES})
+    except BaseException:
+        sock.close()
+        raise
+    # A server that trickles keeps every time-out of paramiko's from passing.
+    overdue = threading.Event()
+    watchdog = threading.Timer(seconds, lambda: (overdue.set(), transport.close()))
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        transport.set_log_channel(LOG_CHANNEL)
+        transport.banner_timeout = transport.handshake_timeout = BANNER_TIMEOUT
+        transport.auth_timeout = AUTH_TIMEOUT
+        transport.channel_timeout = CHANNEL_TIMEOUT
+        _choose_algorithms(transport.get_security_options(), pinned)
+        transport.start_client(timeout=BANNER_TIMEOUT * 2)
+        if not transport.get_remote_server_key():
+            raise TimeoutError
+        yield transport
+    except Exception as error:
+        if overdue.is_set():
+            raise SftpError(f"It took longer than {seconds:.0f} seconds and was given up.") from error
+        raise
+    finally:
+        watchdog.cancel()
+        transport.close()
+
+
+def _choose_algorithms(options, pinned):
+    kind = pinned and pinned.split()[0]
+    first = RSA_SIGNATURES if kind == "ssh-rsa" else (kind,)
+    options.kex = [name for name in options.kex if name in SOUND_KEX]
+    options.ciphers = [name for name in options.ciphers if name in SOUND_CIPHERS]
+    options.digests = [name for name in options.digests if name in SOUND_MACS]
+    key_types = [name for name in options.key_types if name in SOUND_HOST_KEYS]
+    options.key_types = sorted(key_types, key=lambda name: name not in first)
+
+
+# What went wrong, in words ---------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _told(text):
+    """Put what was being done in front of a server's refusal."""
+    try:
+        yield
+    except OSError as error:
+        raise SftpError(f"{text}: {_describe(error)}") from error
+
+
+@contextlib.contextmanager
+def _described():
+    """Turn whatever the network, the server or paramiko raise into an `SftpError`."""
+    import paramiko
+
+    try:
+        yield
+    except SftpError:
+        raise
+    except paramiko.SSHException as error:
+        raise SftpError(_describe_ssh(error)) from error
+    except (OSError, EOFError, ValueError) as error:
+        raise SftpError(_describe(error)) from error
+
+
+def _describe_ssh(error):
+    import paramiko
+
+    if isinstance(error, paramiko.AuthenticationException):
+        return "The server does not accept the user name with this password or private key."
+    if "Incompatible" in type(error).__name__:
+        return f"The server offers outdated encryption only: {error}."
+    if "banner" in str(error):
+        return f"There is no SSH server at this address, or it did not answer within {BANNER_TIMEOUT} seconds."
+    return f"The connection failed: {error}"
+
+
+def _describe(error):
+    if isinstance(error, ValueError | UnicodeError):
+        return str(error)
+    if isinstance(error, EOFError | ConnectionResetError | BrokenPipeError):
+        return "The server closed the connection."
+    if isinstance(error, TimeoutError):
+        return "The server did not answer in time."
+    if isinstance(error, socket.gaierror):
+        return "The host name is not known."
+    if isinstance(error, ConnectionRefusedError):
+        return "The server refuses connections at this port."
+    known = {
+        errno.ENOENT: "there is no such folder.",
+        errno.EACCES: "permission denied.",
+        errno.EHOSTUNREACH: "The server cannot be reached.",
+        errno.ENETUNREACH: "The server cannot be reached.",
+    }
+    return known.get(error.errno, str(error) or type(error).__name__)
