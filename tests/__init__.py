@@ -2,6 +2,10 @@ from . import (
     test_access,
     test_identifiers,
     test_mapping,
+    test_offer_http,
+    test_offer_prices,
+    test_offer_readiness,
+    test_offer_stock,
     test_offers,
     test_openapi,
     test_order_changes,
@@ -16,4 +20,5 @@ from . import (
     test_shipment_retries,
     test_shipment_routes,
     test_shipments,
+    test_tours,
 )
