@@ -1,6 +1,7 @@
 """Takes pictures of the addon's screens in the demo database, with headless Chromium.
 
 dev/with-env screenshots.py [FOLDER]     while dev/run is up; the default folder is .dev/pictures
+dev/with-env screenshots.py --apps       makes the pictures and the banner of static/description/ anew
 """
 
 import base64
@@ -15,12 +16,13 @@ from pathlib import Path
 import requests
 import websocket
 
-from bootstrap import DEV, stop
+from bootstrap import DEV, ROOT, stop
 from services import find_chromium, free_port
 
 SIZES = {"wide": (1366, 900), "phone": (390, 844)}
 # name: (login, path, JavaScript to run before the picture is taken)
 SCREENS = {
+    "overview": ("admin", "/odoo/action-sale_iused.iused_overview_action", ""),
     "settings": ("admin", "/odoo/action-sale_iused.iused_settings_action", ""),
     "offers": ("admin", "/odoo/action-sale_iused.iused_offer_action", ""),
     "product": (
@@ -30,10 +32,19 @@ SCREENS = {
     ),
     "orders": ("admin", "/odoo/action-sale_iused.iused_order_action", ""),
     "order": ("admin", "/odoo/sale.order/{order}", ""),
+    "log": ("admin", "/odoo/action-sale_iused.iused_exchange_action", ""),
     "updates": ("warehouse", "/odoo/action-sale_iused.iused_shipment_update_action", ""),
     "update": ("warehouse", "/odoo/iused.shipment.update/{update}", ""),
     "delivery": ("warehouse", "/odoo/stock.picking/{picking}", ""),
 }
+
+
+# Those of the addon's page in Odoo Apps, which `static/description/index.html` shows.
+APPS_PAGE = ROOT / "static/description"
+APPS_SCREENS = ("overview", "offers", "order", "delivery", "log", "settings")
+APPS_SIZE = (1280, 800)
+BANNER = ROOT / "dev/banner.svg"
+BANNER_SIZE = (1120, 560)
 
 
 class Browser:
@@ -126,37 +137,58 @@ def latest(session, run, model, domain):
     return answer["result"][0]
 
 
+def take(browser, run, ids, name, path, size):
+    """Take the picture of a screen, as the user whose screen it is."""
+    login, address, script = SCREENS[name]
+    sign_in(browser, run, login)
+    width, height = size
+    browser.call(
+        "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 700
+    )
+    browser.call("Page.navigate", url=run["base_url"] + address.format(**ids))
+    browser.wait_until("!!document.querySelector('.o_action_manager .o_view_controller')")
+    if script:
+        browser.run(script)
+    browser.picture(path, width, height)
+    print(path)
+
+
+def find_records(browser, run):
+    """Return the ids of what the screens show."""
+    session = sign_in(browser, run, "admin")
+    return {
+        "product": latest(session, run, "product.template", [["iused_offered", "=", True]]),
+        "order": latest(session, run, "sale.order", [["iused_reference", "!=", False]]),
+        "update": latest(session, run, "iused.shipment.update", []),
+        "picking": latest(session, run, "stock.picking", [["iused_update_ids", "!=", False]]),
+    }
+
+
+def make_banner(browser):
+    path = APPS_PAGE / "banner.png"
+    browser.call("Page.navigate", url=BANNER.as_uri())
+    browser.wait_until("document.readyState === 'complete'")
+    browser.picture(path, *BANNER_SIZE)
+    print(path)
+
+
 def main():
     if not (DEV / "run.json").exists():
         stop("dev/run is not up: start it first, in another terminal.")
     run = json.loads((DEV / "run.json").read_text())
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else DEV / "pictures")
-    folder.mkdir(parents=True, exist_ok=True)
     browser = Browser()
     try:
-        session = sign_in(browser, run, "admin")
-        ids = {
-            "product": latest(session, run, "product.template", [["iused_offered", "=", True]]),
-            "order": latest(session, run, "sale.order", [["iused_reference", "!=", False]]),
-            "update": latest(session, run, "iused.shipment.update", []),
-            "picking": latest(session, run, "stock.picking", [["iused_update_ids", "!=", False]]),
-        }
-        for name, (login, path, script) in SCREENS.items():
-            sign_in(browser, run, login)
-            for size, (width, height) in SIZES.items():
-                browser.call(
-                    "Emulation.setDeviceMetricsOverride",
-                    width=width,
-                    height=height,
-                    deviceScaleFactor=1,
-                    mobile=width < 700,
-                )
-                browser.call("Page.navigate", url=run["base_url"] + path.format(**ids))
-                browser.wait_until("!!document.querySelector('.o_action_manager .o_view_controller')")
-                if script:
-                    browser.run(script)
-                browser.picture(folder / f"{name}-{size}.png", width, height)
-                print(folder / f"{name}-{size}.png")
+        ids = find_records(browser, run)
+        if "--apps" in sys.argv:
+            make_banner(browser)
+            for name in APPS_SCREENS:
+                take(browser, run, ids, name, APPS_PAGE / f"{name}.png", APPS_SIZE)
+            return
+        folder = Path(sys.argv[1] if len(sys.argv) > 1 else DEV / "pictures")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in SCREENS:
+            for size, measures in SIZES.items():
+                take(browser, run, ids, name, folder / f"{name}-{size}.png", measures)
     finally:
         browser.close()
 

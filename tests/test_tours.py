@@ -46,3 +46,32 @@ class TestTours(IusedHttpCase):
         self.portal.register_orders(order.name)
         self._run_cron()
         self.assertEqual(picking.iused_state, "sent")
+
+    def test_salesperson_offers_products_in_bulk(self):
+        user = self._new_user("seller", "sales_team.group_sale_salesman", "product.group_product_manager")
+        for sku in ("BULK-1", "BULK-2", "BULK-3"):
+            self._make_phone(sku, 1, iused_offered=False)
+        self.env["product.product"].search([("default_code", "=", "BULK-3")]).barcode = False
+        self._play("/odoo/action-sale_iused.iused_offer_action", "iused_offer_in_bulk", login=user.login)
+        self.assertEqual([offer["sku"] for offer in self._poll().json()], ["BULK-1", "BULK-2"])
+
+    def test_order_is_told_when_its_late_tracking_number_is_typed(self):
+        self._new_user("both", "sales_team.group_sale_manager", "stock.group_stock_manager")
+        order = self._receive(self._make_order(self._make_phone("PHONE", 1), order_id="IU-TOUR"))
+        self._play("/odoo/action-sale_iused.iused_order_action", "iused_late_tracking", login="both")
+        self.portal.register_orders(order.name)
+        self._run_cron()
+        self.assertEqual([update["tracking"] for update in self.portal.updates()], ["3SLATE"])
+        self.assertEqual(order.iused_state, "sent")
+
+    def test_stopped_update_is_sent_again(self):
+        self._new_user("warehouse", "stock.group_stock_user")
+        order = self._receive(self._make_order(self._make_phone("PHONE", 1)))
+        update = self._deliver(order).iused_update_ids
+        self.portal.register_orders(order.name)
+        self.portal.fail(status=422, times=1)
+        self._run_cron()
+        self.assertEqual(update.state, "stopped")
+        self._play("/odoo/action-sale_iused.iused_shipment_update_action", "iused_resume_stopped", login="warehouse")
+        self._run_cron()
+        self.assertEqual(update.state, "sent")
