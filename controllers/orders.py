@@ -68,6 +68,13 @@ class OrdersController(http.Controller):
         request.iused_push = push  # for the log, should it be refused
         if not (http_request.is_json or http_request.mimetype == "application/json"):
             raise problem(415, "An order is sent as JSON: Content-Type: application/json.")
+        encoding = http_request.headers.get("Content-Encoding", "").strip().lower()
+        if encoding not in ("", "identity"):
+            raise problem(
+                415,
+                f"An order is sent as it is, not compressed: without Content-Encoding: {encoding}.",
+                headers={"Accept-Encoding": "identity"},
+            )
         company_sudo = request.env.company.sudo()
         order, created = self._orders_sudo()._iused_push(company_sudo, body, reference, push["idempotency_key"])
         status, answer = 201 if created else 200, order._iused_prepare_answer()

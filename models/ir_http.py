@@ -5,7 +5,7 @@ import threading
 from functools import partial
 
 from psycopg2 import Error, OperationalError
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from odoo import api, models
 from odoo.exceptions import AccessDenied, AccessError, ConcurrencyError, UserError
@@ -106,9 +106,21 @@ class IrHttp(models.AbstractModel):
     def _pre_dispatch(cls, rule, args):
         result = super()._pre_dispatch(rule, args)
         if rule.endpoint.routing["auth"] == "iused" and "max_content_length" in rule.endpoint.routing:
-            # Before Odoo reads it as the fields of a form, which JSON under a wrong name is not: it goes to the log.
-            request.httprequest.get_data(cache=True)
+            cls._iused_read_body(rule.endpoint.routing["max_content_length"])
         return result
+
+    @classmethod
+    def _iused_read_body(cls, limit):
+        """Read the body before Odoo reads it as the fields of a form, which JSON under a wrong name is not: it goes to
+        the log.
+
+        :param int limit: in bytes
+        :raises werkzeug.exceptions.RequestEntityTooLarge: for more
+        """
+        # Of a body that comes in chunks, whose length nobody told, werkzeug cuts off silently what is beyond the limit.
+        request.httprequest.max_content_length = limit + 1
+        if len(request.httprequest.get_data(cache=True)) > limit:
+            raise RequestEntityTooLarge
 
     @classmethod
     def _iused_log_refusal(cls, answer):

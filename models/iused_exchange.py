@@ -139,16 +139,17 @@ class IusedExchange(models.Model):
     @api.model
     def _find_reference(self, company, push):
         """Return iUsed's number of the order that was pushed, as far as it can be read, or False."""
+        if reference := self._reference_of_path(push["path"]):
+            return reference
+        orders = self.env["sale.order"]
         try:
             document = parse_json(push["request_body"].encode())
         except JsonError:
-            return self._reference_of_path(push["path"]) or False
-        reference = self._reference_of_path(push["path"])
-        rows = explain(document, reference=reference, **self.env["sale.order"]._iused_reader_options(company))
+            return False
+        # The order was refused, so that the reader may be content with its reference all the same.
+        rows = explain(document, **orders._iused_reader_options(company))
         read = next((row.value for row in rows if row.field == "order_id" and not row.fault), "")
-        if reference or read or not push["idempotency_key"]:
-            return reference or read or False
-        return self.env["sale.order"]._iused_reference_of_key(push["idempotency_key"])
+        return read or (push["idempotency_key"] and orders._iused_reference_of_key(push["idempotency_key"])) or False
 
     @api.model
     def _reference_of_path(self, path):

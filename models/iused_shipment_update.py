@@ -244,7 +244,7 @@ class IusedShipmentUpdate(models.Model):
         candidates._release_complete()
 
     def _current_values(self):
-        """Return serial number and tracking reference as the delivery has them now; what was typed here stays."""
+        """Return serial number, tracking reference and devices as the delivery has them; what was typed here stays."""
         self.ensure_one()
         serials = [serial for line in self._move_lines() for serial in line._iused_serials()]
         if self.grouping == "device" and len(serials) > 1:
@@ -255,6 +255,7 @@ class IusedShipmentUpdate(models.Model):
         return {
             "serial_number": "\n".join(serials) if serials and all(serials) else self.serial_number,
             "tracking_reference": tracking,
+            "pieces": self.pieces if self.grouping == "device" else len(serials),
         }
 
     def _move_lines(self):
@@ -268,7 +269,7 @@ class IusedShipmentUpdate(models.Model):
     def _correct(self, values, free):
         """Write an update that follows this one; one that cannot be on its way any more is dropped.
 
-        :param dict values: serial number and tracking reference as they are now
+        :param dict values: those of `_current_values`
         :param bool free: whether nobody is sending this one
         """
         self.ensure_one()
@@ -375,15 +376,21 @@ class IusedShipmentUpdate(models.Model):
 
     @api.model
     def _take_turn(self, sender):
-        """Let a company send for some seconds.
+        """Let a company send for some seconds. An error of ours ends the company's run and nobody else's.
 
         :param sender: its `_send_company`
         :return: the seconds left to the scheduled action, or None when the company is through
         """
         end = time.monotonic() + TURN
-        for left in sender:
-            if not left or time.monotonic() > end:
-                return left
+        try:
+            for left in sender:
+                if not left or time.monotonic() > end:
+                    return left
+        except psycopg2.OperationalError:
+            raise  # the database is gone; so is everybody's work
+        except Exception:
+            self.env.cr.rollback()
+            _logger.exception("The iUsed shipment updates of a company could not be sent")
         return None
 
     @api.model
@@ -397,6 +404,8 @@ class IusedShipmentUpdate(models.Model):
         held_back = self._held_back_orders(company_sudo)
         failures = last_id = sent = counted = 0
         connection = company_sudo._iused_connection()
+        if not connection:
+            return  # the settings changed meanwhile
         with open_session(connection["url"]) as session:
             while jobs := self._prepare_jobs(company_sudo, last_id):
                 if company_sudo._iused_connection() != connection:
@@ -471,9 +480,10 @@ class IusedShipmentUpdate(models.Model):
         """Return the body as JSON, or None where making it failed: `_attempt` meets the error again and keeps it."""
         try:
             return json.dumps(self._prepare_body(), ensure_ascii=False)
-        except psycopg2.Error:
+        except psycopg2.OperationalError:
             raise
         except Exception:  # noqa: BLE001 - one row's trouble must not stop the others
+            self.env.cr.rollback()  # nothing is written yet
             return None
 
     def _prepare_body(self):
@@ -541,10 +551,23 @@ class IusedShipmentUpdate(models.Model):
         except Exception as error:
             self.env.cr.rollback()
             _logger.exception("iUsed shipment update %s could not be sent", job["event_id"])
-            self.write({"state": "stopped", "last_answer": self.env._("Unexpected error: %s", type(error).__name__)})
+            self._stop_after_error(error)
             return None
         _logger.info("iUsed shipment update %s: %s", job["event_id"], outcome.text)
         return outcome
+
+    def _stop_after_error(self, error):
+        """Stop an update that we could not send for a reason of our own, and tell somebody."""
+        text = self.env._("Unexpected error: %s", type(error).__name__)
+        self.write({"state": "stopped", "last_answer": text})
+        try:
+            with self.env.cr.savepoint():
+                self._raise_activity(self.env._("iUsed was not told of a shipment"), text)
+        except psycopg2.OperationalError:
+            raise
+        except Exception:
+            # The row says it all the same; and a row that cannot be stopped would be tried for ever.
+            _logger.exception("Nobody could be told of iUsed shipment update %s", self.event_id)
 
     def _lock_if_unchanged(self, version):
         """Lock the row for this transaction in one statement, unless another worker has it or it has changed.

@@ -243,16 +243,16 @@ class SaleOrder(models.Model):
     @api.model
     def _iused_find_product(self, line, faults):
         """Return the product of a line; what is wrong with it is added to `faults`."""
-        products = self.env["product.product"]._iused_find(line.sku, line.ean)
+        find = self.env["product.product"]._iused_find
+        products, field, detail = find(line.sku, line.ean), "sku" if line.sku else "ean", ""
         if len(products) != 1:
-            field = "sku" if line.sku else "ean"
             text = f"{field.upper()} {line.sku or line.ean}"
-            faults.append(
-                {
-                    "pointer": line.pointers.get(field, line.pointer),
-                    "detail": f"{text} belongs to several products." if products else f"{text} is not known.",
-                }
-            )
+            detail = f"{text} belongs to several products." if products else f"{text} is not known."
+        elif line.sku and line.ean and line.ean not in (products.iused_ean, products.barcode) and find("", line.ean):
+            # Which of the two devices was sold? The wrong one costs more than a question.
+            field, detail = "ean", f"EAN {line.ean} is not that of SKU {line.sku}, but of another product."
+        if detail:
+            faults.append({"pointer": line.pointers.get(field, line.pointer), "detail": detail})
         return products
 
     @api.model
@@ -337,7 +337,7 @@ class SaleOrder(models.Model):
             "note": plaintext2html(payload.note) if payload.note else False,
             "iused_reference": payload.order_id,
             "iused_ordered_at": payload.created_at or False,
-            "iused_lines_digest": self._iused_lines_digest(payload),
+            "iused_lines_digest": self._iused_lines_digest(company, payload),
             "iused_address_digest": self._iused_address_digest(payload),
             "order_line": [Command.create(line) for line in lines],
         }
@@ -368,13 +368,14 @@ class SaleOrder(models.Model):
         }
 
     @api.model
-    def _iused_lines_digest(self, payload):
-        """Return what tells two sets of lines apart."""
+    def _iused_lines_digest(self, company, payload):
+        """Return what tells two sets of lines apart, in whatever order they come; no currency means the company's."""
         lines = [
-            [line.line_id, line.sku, line.ean, line.quantity, line.price and str(line.price.normalize())]
+            [line.line_id, line.sku, line.ean, line.quantity, "" if line.price is None else str(line.price.normalize())]
             for line in payload.lines
         ]
-        return hashlib.sha256(json.dumps([payload.currency, lines]).encode()).hexdigest()
+        currency = payload.currency or company.currency_id.name
+        return hashlib.sha256(json.dumps([currency, sorted(lines)]).encode()).hexdigest()
 
     @api.model
     def _iused_address_digest(self, payload):
@@ -406,7 +407,7 @@ class SaleOrder(models.Model):
         name = f"Order {payload.order_id} is known as {self.name}"
         if self.state == "cancel":
             raise problem(409, f"{name}, which was cancelled; a new order needs a new reference.")
-        if self.iused_lines_digest != self._iused_lines_digest(payload):
+        if self.iused_lines_digest != self._iused_lines_digest(self.company_id, payload):
             raise problem(409, f"{name} with other lines.")
         digest = self._iused_address_digest(payload)
         if self.iused_address_digest == digest:

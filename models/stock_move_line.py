@@ -1,4 +1,4 @@
-from odoo import models
+from odoo import api, models
 
 
 class StockMoveLine(models.Model):
@@ -26,6 +26,24 @@ class StockMoveLine(models.Model):
         components = ordered.move_ids.filtered(lambda other: other.product_id != ordered.product_id).product_id
         devices = components.filtered(lambda product: product.tracking == "serial") or components.sorted("id")[:1]
         return move.product_id in devices
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Tell iUsed of a device that was added to a delivery after it was done."""
+        lines = super().create(vals_list)
+        late_sudo = lines.sudo().filtered(lambda line: line.state == "done" and line.move_id._iused_leaving())
+        if late_sudo:
+            # Warehouse users have no rights on the outbox. What tells of a whole delivery takes the device in.
+            updates_sudo = late_sudo._iused_updates()
+            updates_sudo._refresh()
+            whole = updates_sudo.filtered(lambda update: update.grouping == "delivery")
+            self.env["iused.shipment.update"].sudo()._enqueue(
+                late_sudo.filtered(
+                    lambda line: (line.move_id.sale_line_id.order_id, line.picking_id)
+                    not in {(update.order_id, update.picking_id) for update in whole}
+                )
+            )
+        return lines
 
     def write(self, vals):
         """Tell iUsed of a serial number that was corrected after the goods left."""

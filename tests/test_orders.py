@@ -1,5 +1,10 @@
 """Orders that iUsed pushes: exactly one sale order each, or a refusal that says why."""
 
+import gzip
+import json
+
+import requests
+
 from odoo import Command
 from odoo.tests import tagged
 
@@ -181,6 +186,73 @@ class TestOrders(IusedHttpCase):
     def test_too_large_body_413(self):
         answer = self._push(self._make_order(self.phone, note="x" * 2**20))
         self.assertProblem(answer, 413)
+
+    def test_too_large_body_of_unknown_length_413_without_reading_it_all(self):
+        chunks = ([b" " * 2**16] * count for count in (17, 1000))
+        for body in chunks:
+            read = iter(body)
+            try:
+                answer = self._call("POST", "/orders", data=read, Content_Type="application/json")
+            except requests.ConnectionError:
+                # The connection is closed at the limit, and the rest is not taken.
+                self.assertGreater(len(list(read)), 500)
+                continue
+            self.assertProblem(answer, 413)
+
+    def test_body_of_unknown_length_is_read_up_to_the_limit(self):
+        order = json.dumps(self._make_order(self.phone)).encode()
+        for body in (iter([order[:50], order[50:]]), iter([order, b" " * (2**20 - len(order))])):
+            answer = self._call("POST", "/orders", data=body, Content_Type="application/json")
+            self.assertIn(answer.status_code, (200, 201), answer.text)
+
+    def test_compressed_body_415_in_words(self):
+        body = gzip.compress(json.dumps(self._make_order(self.phone)).encode())
+        answer = self._call("POST", "/orders", data=body, Content_Type="application/json", Content_Encoding="gzip")
+        self.assertIn("gzip", self.assertProblem(answer, 415)["detail"])
+        self.assertEqual(answer.headers["Accept-Encoding"], "identity")
+        plain = json.dumps(self._make_order(self.phone))
+        answer = self._call("POST", "/orders", data=plain, Content_Type="application/json", Content_Encoding="identity")
+        self.assertEqual(answer.status_code, 201, answer.text)
+
+    def test_json_that_is_no_order_is_told_so(self):
+        for body, status, words in (
+            ("null", 422, "must be an object"),
+            ("42", 422, "must be an object"),
+            ('"text"', 422, "must be an object"),
+            (" ", 400, "empty"),
+        ):
+            with self.subTest(body=body):
+                answer = self._call("POST", "/orders", data=body, Content_Type="application/json")
+                self.assertEqual(answer.status_code, status, answer.text)
+                self.assertIn(words, answer.text)
+
+    def test_equal_pushes_written_differently_are_the_same(self):
+        document = self._make_order(self.phone, self.other_phone)
+        first = self._push(document)
+        short = {key: document[key] for key in sorted(document) if key != "currency"}
+        spaced = {**document, "currency": " eur ", "note": "  "}
+        spaced["lines"] = [{key: f" {value} " for key, value in line.items()} for line in document["lines"]]
+        reordered = {**document, "lines": document["lines"][::-1]}
+        for again in (short, spaced, reordered):
+            answer = self._push(again)
+            self.assertEqual((answer.status_code, answer.json()), (200, first.json()), answer.text)
+        self.assertProblem(self._push({**document, "currency": "USD"}), 409)
+
+    def test_sku_and_ean_of_different_products_422(self):
+        document = self._make_order(self.phone, self.phone)
+        document["lines"][0]["ean"] = self.phone.barcode
+        document["lines"][1]["ean"] = self.other_phone.barcode
+        problem = self.assertProblem(self._push(document), 422, "/lines/1/ean")
+        self.assertIn("PHONE", problem["errors"][0]["detail"])
+
+    def test_sku_wins_over_an_ean_that_names_nothing_else(self):
+        grade = self._make_phone("GRADE-B", 1, barcode=False, iused_ean=self.phone.barcode)
+        for ean in (self.phone.barcode, "4006381333931"):
+            document = self._make_order(grade)
+            document["lines"][0]["ean"] = ean
+            answer = self._push(document)
+            self.assertEqual(answer.status_code, 201, answer.text)
+            self.assertEqual(self._order_of(answer).order_line.product_id, grade)
 
     def test_order_is_found_by_iuseds_number(self):
         document = self._make_order(self.phone)

@@ -78,6 +78,59 @@ class TestChanges(IusedCase):
                 self.assertEqual((tried.state, bool(tried.reason)), (dropped, True))
                 self.assertEqual((follower.state, follower.is_correction), ("pending", is_correction))
 
+    def _add_device(self, picking, **values):
+        """Add a device to a delivery that is done, as people can after Unlock; return its line."""
+        user = self._new_user(f"late {picking.name} {values}", "stock.group_stock_user")
+        lot = self.env["stock.lot"].create(
+            {"name": self._make_imei(), "product_id": self.phone.id, "company_id": self.company.id}
+        )
+        picking.is_locked = False
+        move = picking.move_ids.with_user(user)
+        move.move_line_ids = [
+            fields.Command.create(move._prepare_move_line_vals(quantity=1) | {"lot_id": lot.id, **values})
+        ]
+        return picking.move_line_ids.sorted("id")[-1]
+
+    def test_device_added_after_the_delivery_is_told(self):
+        picking = self._ship()
+        told = picking.iused_update_ids
+        self._tell(told)
+        line = self._add_device(picking)
+        late = picking.iused_update_ids - told
+        self.assertEqual((late.serial_number, late.state), (line.lot_id.name, "pending"))
+        self.assertEqual((late.order_id, late.tracking_reference), (told.order_id, "3SABC123"))
+        self.assertFalse(late.is_correction)
+
+    def test_device_added_without_its_serial_number_waits_for_it(self):
+        picking = self._ship()
+        told = picking.iused_update_ids
+        line = self._add_device(picking, lot_id=False)
+        late = picking.iused_update_ids - told
+        self.assertEqual((late.serial_number, late.state), (False, "waiting"))
+        line.lot_id = self.env["stock.lot"].create(
+            {"name": "LATE", "product_id": self.phone.id, "company_id": self.company.id}
+        )
+        self.assertEqual((late.serial_number, late.state), ("LATE", "pending"))
+
+    def test_device_added_to_a_delivery_told_as_a_whole(self):
+        self.company.iused_grouping = "delivery"
+        picking = self._ship()
+        untold = picking.iused_update_ids
+        self._add_device(picking)
+        self.assertEqual((picking.iused_update_ids, untold.pieces, untold.state), (untold, 2, "pending"))
+        self._tell(untold)
+        self._add_device(picking, picked=True)
+        correction = picking.iused_update_ids - untold
+        self.assertEqual((correction.is_correction, correction.pieces), (True, 3))
+        self.assertEqual(sorted(correction._serials()), sorted(picking.move_line_ids.lot_id.mapped("name")))
+
+    def test_device_added_to_what_is_not_iuseds_is_not_told(self):
+        picking = self._ship()
+        picking.move_ids.sale_line_id.order_id.iused_reference = False
+        before = picking.iused_update_ids
+        self._add_device(picking)
+        self.assertEqual(picking.iused_update_ids, before)
+
     def test_correction_of_a_delivery_told_as_a_whole(self):
         self.company.iused_grouping = "delivery"
         picking = self._ship(quantity=2)

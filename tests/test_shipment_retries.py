@@ -6,6 +6,7 @@ from unittest.mock import patch
 
 from odoo import fields
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from .common import WEBHOOK, IusedHttpCase
 
@@ -240,18 +241,59 @@ class TestRetries(IusedHttpCase):
 
     # Our own trouble -------------------------------------------------------------------------------------------------
 
-    def test_unexpected_error_of_one_row_does_not_stop_the_others(self):
-        bad, good = self._ship(), self._ship()
+    LOGGER = "odoo.addons.sale_iused.models.iused_shipment_update"
+
+    def _crash_for(self, bad, crash):
         prepare = type(bad)._prepare_body
+        self.patch(type(bad), "_prepare_body", lambda update: crash(update) if update == bad else prepare(update))
 
-        def crash(update):
-            if update == bad:
-                raise KeyError("inner matter")
-            return prepare(update)
+    def test_unexpected_error_of_one_row_does_not_stop_the_others(self):
+        def crash_in_python(_update):
+            raise KeyError("inner matter")
 
-        self.patch(type(bad), "_prepare_body", crash)
-        with self.assertLogs("odoo.addons.sale_iused.models.iused_shipment_update", "ERROR") as logged:
+        def crash_in_the_database(update):
+            update.env.cr.execute("SELECT 1/0")
+
+        for crash in (crash_in_python, crash_in_the_database):
+            with self.subTest(crash=crash.__name__):
+                before, bad, after = self._ship(), self._ship(), self._ship()
+                self._crash_for(bad, crash)
+                with self.assertLogs(self.LOGGER, "ERROR") as logged, mute_logger("odoo.sql_db"):
+                    self._run_cron()
+                self.assertEqual(len(logged.records), 1)
+                self.assertEqual((before.state, bad.state, after.state), ("sent", "stopped", "sent"))
+                self.assertIn("Unexpected", bad.reason)
+                activity = bad.order_id.activity_ids
+                self.assertEqual(activity.mapped("user_id"), self.company._iused_responsible())
+                self.assertIn("Unexpected", activity.note)
+                bad.action_send_now()
+                with self.assertLogs(self.LOGGER, "ERROR"), mute_logger("odoo.sql_db"):
+                    self._run_cron()
+                self.assertEqual(bad.order_id.activity_ids, activity, "one, not one for each try")
+
+    def test_error_is_written_down_though_nobody_can_be_told(self):
+        bad = self._ship()
+        self._crash_for(bad, lambda update: {}[update])
+        self.patch(type(bad), "_raise_activity", lambda update, *_texts: {}[update])
+        with self.assertLogs(self.LOGGER, "ERROR"):
             self._run_cron()
-        self.assertEqual(len([record for record in logged.records if record.levelname == "ERROR"]), 1)
-        self.assertEqual((bad.state, good.state), ("stopped", "sent"))
-        self.assertIn("Unexpected", bad.reason)
+        self.assertEqual(bad.state, "stopped")
+
+    def test_unexpected_error_of_one_company_does_not_stop_the_others(self):
+        bad = self._ship()
+        other = self._make_company("Another refurbisher")
+        other.sudo().iused_webhook_url = self.portal.webhook_url
+        order = self.env["sale.order"].create({"company_id": other.id, "partner_id": other._iused_ensure_partner().id})
+        good = bad.copy({"order_id": order.id, "state": "pending"})
+        self.portal.register_orders(good.order_id.name)
+        connect = type(other)._iused_connection
+
+        def crash(company):
+            if company == self.company:
+                raise KeyError("inner matter")
+            return connect(company)
+
+        self.patch(type(other), "_iused_connection", crash)
+        with self.assertLogs(self.LOGGER, "ERROR"):
+            self._run_cron()
+        self.assertEqual((bad.state, good.state), ("pending", "sent"))
