@@ -39,10 +39,12 @@ class IusedSftpLocation(models.Model):
     company_id = fields.Many2one(
         "res.company", required=True, readonly=True, default=lambda self: self.env.company, ondelete="cascade"
     )
-    enabled = fields.Boolean("Upload Offers", help="The offers can still be fetched by HTTP as well.")
+    enabled = fields.Boolean(
+        "Upload Offers", help="Switch it on when the connection was tested. iUsed can still fetch the offers, too."
+    )
     host = fields.Char(help="The name of the server that iUsed gave you, such as sftp.iused.nl.")
-    port = fields.Integer(default=22, required=True)
-    username = fields.Char("User Name")
+    port = fields.Integer(default=22, required=True, help="22, unless iUsed says otherwise.")
+    username = fields.Char("User Name", help="The name that iUsed gave you for the server.")
     password = fields.Char("Stored Password", groups=NO_ACCESS, copy=False)
     private_key = fields.Text("Stored Private Key", groups=NO_ACCESS, copy=False)
     passphrase = fields.Char("Stored Passphrase", groups=NO_ACCESS, copy=False)
@@ -50,35 +52,69 @@ class IusedSftpLocation(models.Model):
     private_key_is_set = fields.Boolean(compute="_compute_secrets_are_set")
     passphrase_is_set = fields.Boolean(compute="_compute_secrets_are_set")
     # Write-only: kept in the secret of the same name, never read back.
-    new_password = fields.Char("Password", store=False, compute="_compute_new", inverse="_inverse_new")
-    new_private_key = fields.Text("Private Key", store=False, compute="_compute_new", inverse="_inverse_new")
-    new_passphrase = fields.Char("Passphrase", store=False, compute="_compute_new", inverse="_inverse_new")
-    folder = fields.Char(help="Empty means the folder in which iUsed's server puts you.")
-    file_name = fields.Char(default="offers.json", required=True)
+    new_password = fields.Char(
+        "Password",
+        store=False,
+        compute="_compute_new",
+        inverse="_inverse_new",
+        help="Empty where iUsed asked for a key only. Nobody can read it once it is saved.",
+    )
+    new_private_key = fields.Text(
+        "Private Key",
+        store=False,
+        compute="_compute_new",
+        inverse="_inverse_new",
+        help="Empty where a password is enough. iUsed gets its public half. Nobody can read it once it is saved.",
+    )
+    new_passphrase = fields.Char(
+        "Passphrase",
+        store=False,
+        compute="_compute_new",
+        inverse="_inverse_new",
+        help="What opens the private key, if it is locked.",
+    )
+    folder = fields.Char(help="Must be there already. Empty means the one in which the server puts you.")
+    file_name = fields.Char(
+        default="offers.json", required=True, help="As agreed with iUsed. The file is replaced each time, in one step."
+    )
     file_format = fields.Selection(
-        [("json", "JSON"), ("csv", "CSV, by semicolon")], string="Format", default="json", required=True
+        [("json", "JSON"), ("csv", "CSV (with semicolons)")],
+        string="Format",
+        default="json",
+        required=True,
+        help="As agreed with iUsed. The content is the same as over HTTP.",
     )
     lang_id = fields.Many2one(
         "res.lang",
-        string="Locale of Prices",
+        string="Decimal Mark as in",
         context={"active_test": False},
-        help="In CSV: whose decimal mark is used, such as the comma of nl_NL. Empty means a point.",
+        help="The language whose decimal mark prices have, such as the comma of Dutch. Empty means a point.",
     )
-    interval = fields.Integer("Every (minutes)", default=15, required=True)
+    interval = fields.Integer(
+        "Every (minutes)",
+        default=15,
+        required=True,
+        help=f"How often to look for changes, {SHORTEST_INTERVAL} or more. Offers that changed are uploaded.",
+    )
     heartbeat = fields.Integer(
         "At Least Every (hours)",
         default=12,
         required=True,
-        help="Unchanged offers are uploaded again after so long: iUsed watches the age of the file.",
+        help="Offers that did not change are uploaded again after so long, as iUsed watches the age of the file.",
     )
     alarm_after = fields.Integer(
-        "Tell After (hours)", default=4, required=True, help="Trouble that lasts longer is told to the responsible."
+        "Tell After (hours)",
+        default=4,
+        required=True,
+        help="Trouble that lasts longer gives the person responsible for iUsed an activity.",
     )
     host_key = fields.Char("Accepted Host Key", readonly=True, copy=False)
     seen_host_key = fields.Char(
         "Other Host Key", readonly=True, copy=False, help="Shown by the server, but not accepted (yet)."
     )
-    fingerprint = fields.Char("Host Key", compute="_compute_fingerprints")
+    fingerprint = fields.Char(
+        "Host Key", compute="_compute_fingerprints", help="By this key we know the server. You accepted it."
+    )
     seen_fingerprint = fields.Char("Host Key Shown", compute="_compute_fingerprints")
     state = fields.Selection(
         [
@@ -92,6 +128,7 @@ class IusedSftpLocation(models.Model):
         string="Status",
         compute="_compute_state",
     )
+    paramiko_is_available = fields.Boolean(compute="_compute_paramiko_is_available")
     next_try = fields.Datetime(readonly=True, copy=False, default=fields.Datetime.now)
     attempts = fields.Integer("Tries", readonly=True, copy=False, help="That failed since the last upload.")
     failing_since = fields.Datetime(readonly=True, copy=False)
@@ -150,6 +187,10 @@ class IusedSftpLocation(models.Model):
             else:
                 location.state = "retry" if location.attempts else "ready"
 
+    @api.depends("company_id")
+    def _compute_paramiko_is_available(self):
+        self.paramiko_is_available = sftp.is_available()
+
     @api.onchange("file_format")
     def _onchange_file_format(self):
         stem, dot, ending = (self.file_name or "").rpartition(".")
@@ -173,8 +214,8 @@ class IusedSftpLocation(models.Model):
             if sftp.is_available():
                 try:
                     sftp.read_private_key(location_sudo.private_key, location_sudo.passphrase)
-                except ValueError as error:
-                    raise ValidationError(str(error)) from None
+                except sftp.SftpError as error:
+                    raise ValidationError(self._explain(error)) from None
 
     def write(self, vals):
         changed = {name for name in PLACE & set(vals) for location in self if location._differs(name, vals[name])}
@@ -183,6 +224,11 @@ class IusedSftpLocation(models.Model):
             vals |= {"host_key": False, "seen_host_key": False}
         if changed:
             vals["last_feed"] = False
+        if vals.get("enabled") is False:
+            vals |= {"failing_since": False, "last_error": False}
+            self.activity_feedback(
+                ["mail.mail_activity_data_warning"], feedback=self.env._("Uploads are switched off.")
+            )
         result = super().write(vals)
         if changed or any(vals.get(name) for name in ("enabled", *SECRETS)):
             self._start_again()
@@ -223,7 +269,7 @@ class IusedSftpLocation(models.Model):
             if seen == target.host_key:
                 sftp.probe(target)
         except sftp.SftpError as error:
-            return self._notify("danger", str(error))
+            return self._notify("danger", self._explain(error))
         if seen != target.host_key:
             location_sudo.seen_host_key = seen
             return self._notify("warning", self.env._("Compare the host key with the one that iUsed gave you."))
@@ -261,6 +307,15 @@ class IusedSftpLocation(models.Model):
             raise UserError(self.env._("Install the Python package paramiko: pip install paramiko"))
         if not (self.host and self.username):
             raise UserError(self.env._("Fill in host and user name first."))
+
+    @api.model
+    def _explain(self, error):
+        """Return what a `sftp.SftpError` says, in the user's language."""
+        values = {
+            name: self._explain(value) if isinstance(value, sftp.SftpError) else value
+            for name, value in error.values.items()
+        }
+        return self.env._(error.text, **values)
 
     def _notify(self, kind, text):
         return {
@@ -364,7 +419,7 @@ class IusedSftpLocation(models.Model):
                 "direction": "out",
                 "method": "SFTP",
                 "path": target.path,
-                "detail": str(error) if error else False,
+                "detail": error and self._explain(error),
                 **values,
             }
         )
@@ -394,7 +449,7 @@ class IusedSftpLocation(models.Model):
                 "next_try": now + timedelta(seconds=delay),
                 "attempts": self.attempts + 1,
                 "failing_since": self.failing_since or now,
-                "last_error": str(error),
+                "last_error": self._explain(error),
             }
         )
         if isinstance(error, sftp.HostKeyChanged):
@@ -410,6 +465,6 @@ class IusedSftpLocation(models.Model):
         self.activity_schedule(
             "mail.mail_activity_data_warning",
             summary=summary,
-            note=str(error),
+            note=self._explain(error),
             user_id=self.company_id._iused_responsible().id,
         )

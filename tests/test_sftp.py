@@ -222,6 +222,31 @@ class TestSftp(IusedHttpCase):
         self.assertFalse(self.location.activity_ids)
         self.assertFalse(self.location.failing_since or self.location.last_error or self.location.attempts)
 
+    def test_switching_off_ends_the_trouble(self):
+        self.location.write({"folder": "/missing", "failing_since": fields.Datetime.now() - timedelta(hours=5)})
+        self._upload()
+        self.assertTrue(self.location.activity_ids)
+        self.location.enabled = False
+        self.assertFalse(self.location.activity_ids)
+        self.location.enabled = True
+        self._upload()
+        self.assertEqual(self.location.state, "retry")
+        self.assertFalse(self.location.activity_ids, "the trouble is counted from now on")
+
+    def test_trouble_is_told_in_the_users_language(self):
+        """The server's words are taken apart, so that each part can be translated."""
+        dutch = {
+            "The file %(path)s cannot be written: %(cause)s": "%(path)s kan niet worden geschreven: %(cause)s",
+            "there is no such folder.": "die map is er niet.",
+        }
+        translate = patch.object(type(self.env), "_", lambda _env, text, **values: dutch.get(text, text) % values)
+        self.location.folder = "/missing"
+        with translate:
+            self._upload()
+        self.assertEqual(
+            self.location.last_error, "/missing/.offers.json.part kan niet worden geschreven: die map is er niet."
+        )
+
     def test_changed_host_key_stops_until_it_is_accepted(self):
         self._upload()
         self.addCleanup(self._restart_with_new_key)

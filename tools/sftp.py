@@ -58,8 +58,22 @@ LOG_CHANNEL = f"{__name__}.wire"
 logging.getLogger(LOG_CHANNEL).setLevel(logging.CRITICAL + 1)
 
 
+def _lt(text):
+    """Mark a text for translation, which is done where there is Odoo: see the model's `_explain`."""
+    return text
+
+
 class SftpError(Exception):
-    """An upload or a test failed; the text says why, for people, without a secret."""
+    """An upload or a test failed; the text says why, for people, without a secret.
+
+    :ivar text: in English, with the names of the values in `%(name)s`
+    :ivar values: texts, or another `SftpError` that is the cause
+    """
+
+    def __init__(self, text, **values):
+        super().__init__(text % values if values else text)
+        self.text = text
+        self.values = values
 
 
 class HostKeyChanged(SftpError):
@@ -69,7 +83,7 @@ class HostKeyChanged(SftpError):
     """
 
     def __init__(self, host_key):
-        super().__init__("The server shows another host key than the one that was accepted. Ask iUsed why.")
+        super().__init__(_lt("The server shows another host key than the one that was accepted. Ask iUsed why."))
         self.host_key = host_key
 
 
@@ -119,7 +133,7 @@ def fingerprint(host_key):
 def read_private_key(text, passphrase=None):
     """Return the paramiko key of a text.
 
-    :raises ValueError: where it cannot be read, or needs another passphrase
+    :raises SftpError: where it cannot be read, or needs another passphrase
     """
     import paramiko
 
@@ -127,10 +141,10 @@ def read_private_key(text, passphrase=None):
         try:
             return kind.from_private_key(io.StringIO(text), password=passphrase or None)
         except paramiko.PasswordRequiredException:
-            raise ValueError("The private key has a passphrase, which is missing.") from None
+            raise SftpError(_lt("The private key has a passphrase, which is missing.")) from None
         except (paramiko.SSHException, ValueError, IndexError, TypeError):
             continue  # another kind, or another passphrase
-    raise ValueError("The private key cannot be read: OpenSSH's format is needed, and its right passphrase.")
+    raise SftpError(_lt("The private key cannot be read: OpenSSH's format is needed, and its right passphrase."))
 
 
 def fetch_host_key(host, port, pinned=None):
@@ -156,9 +170,10 @@ def upload(target, file, seconds):
     file.seek(0)
     with _described(), _session(target, seconds) as sftp:
         try:
-            with _told(f"{target.part_path} cannot be written"):
+            with _told(_lt("The file %(path)s cannot be written: %(cause)s"), path=target.part_path):
                 sftp.putfo(file, target.part_path, file_size=size)  # and compares the size there
-            with _told(f"{target.part_path} cannot be renamed to {target.file_name}"):
+            renaming = _lt("The file %(path)s cannot be renamed to %(name)s: %(cause)s")
+            with _told(renaming, path=target.part_path, name=target.file_name):
                 _replace(sftp, target)
         except SftpError:
             with contextlib.suppress(OSError, EOFError):
@@ -172,7 +187,8 @@ def probe(target):
     :raises SftpError: with what is in the way
     """
     seconds = BANNER_TIMEOUT * 2 + AUTH_TIMEOUT
-    with _described(), _session(target, seconds) as sftp, _told(f"The folder {target.folder or '.'} cannot be used"):
+    text = _lt("The folder %(folder)s cannot be used: %(cause)s")
+    with _described(), _session(target, seconds) as sftp, _told(text, folder=target.folder or "."):
         with sftp.open(target.part_path, "w"):
             pass
         sftp.remove(target.part_path)
@@ -215,7 +231,7 @@ def _log_in(transport, target):
     if target.password and "password" in asked_next:
         transport.auth_password(target.user, target.password)
     if not transport.is_authenticated():
-        raise SftpError("The server asks for more than what is set: password, private key, or both.")
+        raise SftpError(_lt("The server asks for more than what is set: password, private key, or both."))
 
 
 @contextlib.contextmanager
@@ -249,7 +265,9 @@ def _negotiated(host, port, seconds, pinned=None):
         yield transport
     except Exception as error:
         if overdue.is_set():
-            raise SftpError(f"It took longer than {seconds:.0f} seconds and was given up.") from error
+            raise SftpError(
+                _lt("It took longer than %(seconds)s seconds and was given up."), seconds=round(seconds)
+            ) from error
         raise
     finally:
         watchdog.cancel()
@@ -270,12 +288,15 @@ def _choose_algorithms(options, pinned):
 
 
 @contextlib.contextmanager
-def _told(text):
-    """Put what was being done in front of a server's refusal."""
+def _told(text, **values):
+    """Say what was being done when a server refuses.
+
+    :param text: with `%(cause)s` for the refusal
+    """
     try:
         yield
     except OSError as error:
-        raise SftpError(f"{text}: {_describe(error)}") from error
+        raise SftpError(text, **values, cause=_describe(error)) from error
 
 
 @contextlib.contextmanager
@@ -288,38 +309,37 @@ def _described():
     except SftpError:
         raise
     except paramiko.SSHException as error:
-        raise SftpError(_describe_ssh(error)) from error
+        raise _describe_ssh(error) from error
     except (OSError, EOFError, ValueError) as error:
-        raise SftpError(_describe(error)) from error
+        raise _describe(error) from error
 
 
 def _describe_ssh(error):
     import paramiko
 
     if isinstance(error, paramiko.AuthenticationException):
-        return "The server does not accept the user name with this password or private key."
+        return SftpError(_lt("The server does not accept the user name with this password or private key."))
     if "Incompatible" in type(error).__name__:
-        return f"The server offers outdated encryption only: {error}."
+        return SftpError(_lt("The server offers outdated encryption only: %(detail)s."), detail=str(error))
     if "banner" in str(error):
-        return f"There is no SSH server at this address, or it did not answer within {BANNER_TIMEOUT} seconds."
-    return f"The connection failed: {error}"
+        text = _lt("There is no SSH server at this address, or it did not answer within %(seconds)s seconds.")
+        return SftpError(text, seconds=BANNER_TIMEOUT)
+    return SftpError(_lt("The connection failed: %(detail)s"), detail=str(error))
 
 
 def _describe(error):
-    if isinstance(error, ValueError | UnicodeError):
-        return str(error)
-    if isinstance(error, EOFError | ConnectionResetError | BrokenPipeError):
-        return "The server closed the connection."
-    if isinstance(error, TimeoutError):
-        return "The server did not answer in time."
-    if isinstance(error, socket.gaierror):
-        return "The host name is not known."
-    if isinstance(error, ConnectionRefusedError):
-        return "The server refuses connections at this port."
+    for kind, text in (
+        (EOFError | ConnectionResetError | BrokenPipeError, _lt("The server closed the connection.")),
+        (TimeoutError, _lt("The server did not answer in time.")),
+        (socket.gaierror, _lt("The host name is not known.")),
+        (ConnectionRefusedError, _lt("The server refuses connections at this port.")),
+    ):
+        if isinstance(error, kind):
+            return SftpError(text)
     known = {
-        errno.ENOENT: "there is no such folder.",
-        errno.EACCES: "permission denied.",
-        errno.EHOSTUNREACH: "The server cannot be reached.",
-        errno.ENETUNREACH: "The server cannot be reached.",
+        errno.ENOENT: _lt("there is no such folder."),
+        errno.EACCES: _lt("permission denied."),
+        errno.EHOSTUNREACH: _lt("The server cannot be reached."),
+        errno.ENETUNREACH: _lt("The server cannot be reached."),
     }
-    return known.get(error.errno, str(error) or type(error).__name__)
+    return SftpError(known.get(getattr(error, "errno", None)) or str(error) or type(error).__name__)
