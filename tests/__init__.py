@@ -1,5 +1,6 @@
 from . import (
     test_access,
+    test_exchange_log,
     test_identifiers,
     test_mapping,
     test_offer_http,
