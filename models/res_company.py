@@ -118,9 +118,23 @@ class ResCompany(models.Model):
         required=True,
         help="Exchanges with iUsed and shipment updates that were sent are deleted after so many days.",
     )
+    # When somebody is told. 0 means never.
+    iused_watch_poll_hours = fields.Integer(
+        "Hours Without a Poll", default=2, help="Tell when iUsed did not fetch the offers for so many hours."
+    )
+    iused_watch_order_days = fields.Integer(
+        "Days Without an Order", default=7, help="Tell when iUsed placed no order for so many days."
+    )
+    iused_watch_open_hours = fields.Integer(
+        "Hours That an Order Is Open", default=48, help="Tell when an order of iUsed has not left after so many hours."
+    )
+    iused_watch_offers = fields.Integer(
+        "Least Offers with Stock", default=1, help="Tell when iUsed is offered fewer products that are in stock."
+    )
     # The address is the secret: whoever knows it can report shipments. Nobody reads it back, administrators included.
     iused_webhook_url = fields.Char("iUsed Webhook URL", groups=NO_ACCESS, copy=False)
     iused_webhook_is_set = fields.Boolean(compute="_compute_iused_webhook_is_set")
+    iused_webhook_tested_at = fields.Datetime("iUsed Webhook Tested", readonly=True, copy=False)
 
     # How shipments are told
     iused_grouping = fields.Selection(
@@ -160,6 +174,12 @@ class ResCompany(models.Model):
 
     _iused_stock_buffer_not_negative = models.Constraint(
         "CHECK (iused_stock_buffer >= 0)", "The stock buffer cannot be negative."
+    )
+
+    _iused_watch_not_negative = models.Constraint(
+        """CHECK (iused_watch_poll_hours >= 0 AND iused_watch_order_days >= 0 AND iused_watch_open_hours >= 0
+                  AND iused_watch_offers >= 0)""",
+        "The limits of what is watched cannot be negative; 0 switches a warning off.",
     )
 
     @api.depends("iused_webhook_url")
@@ -228,6 +248,9 @@ class ResCompany(models.Model):
     def write(self, vals):
         settings = WEBHOOK_SETTINGS & vals.keys()
         changed = self.filtered(lambda company: any(company.sudo()[name] != vals[name] for name in settings))
+        if "iused_webhook_url" in vals:
+            # Another address has not been tested yet.
+            vals = {"iused_webhook_tested_at": False, **vals}
         result = super().write(vals)
         if changed:
             # What waited for another address or other settings can be sent now.

@@ -36,6 +36,10 @@ class ResConfigSettings(models.TransientModel):
     iused_sending_stopped = fields.Char(related="company_id.iused_sending_stopped")
     iused_sending_stopped_at = fields.Datetime(related="company_id.iused_sending_stopped_at")
     iused_webhook_is_set = fields.Boolean(related="company_id.iused_webhook_is_set")
+    iused_watch_poll_hours = fields.Integer(related="company_id.iused_watch_poll_hours", readonly=False)
+    iused_watch_order_days = fields.Integer(related="company_id.iused_watch_order_days", readonly=False)
+    iused_watch_open_hours = fields.Integer(related="company_id.iused_watch_open_hours", readonly=False)
+    iused_watch_offers = fields.Integer(related="company_id.iused_watch_offers", readonly=False)
     # Write-only: taken from the form, kept on the company, never read back into the form.
     iused_new_webhook_url = fields.Char(
         "iUsed Webhook URL",

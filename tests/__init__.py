@@ -1,6 +1,7 @@
 from . import (
     test_access,
     test_exchange_log,
+    test_health,
     test_identifiers,
     test_mapping,
     test_offer_http,
@@ -15,6 +16,7 @@ from . import (
     test_order_policies,
     test_order_samples,
     test_orders,
+    test_overview,
     test_settings,
     test_sftp,
     test_shipment_changes,
