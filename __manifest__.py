@@ -8,6 +8,7 @@
     "depends": ["sale_stock", "stock_delivery", "phone_validation"],
     "external_dependencies": {"python": ["requests", "phonenumbers"]},
     "data": [
+        "security/iused_groups.xml",
         "security/ir.model.access.csv",
         "security/iused_rules.xml",
         "data/res_partner_category.xml",
@@ -25,6 +26,7 @@
         "views/iused_overview_views.xml",
         "views/iused_trouble_views.xml",
         "views/res_config_settings_views.xml",
+        "views/iused_share_templates.xml",
         "views/iused_menus.xml",
     ],
     "demo": ["data/demo.xml"],

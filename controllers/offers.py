@@ -81,10 +81,7 @@ class OffersController(http.Controller):
         """Return path and query; a parameter that we do not know might carry a key."""
         readers = self._readers()
         query = urlencode(
-            [
-                (name, text if name in readers else "***")
-                for name, text in request.httprequest.args.items(multi=True)
-            ],
+            [(name, text if name in readers else "***") for name, text in request.httprequest.args.items(multi=True)],
             safe="*",
         )
         return f"{request.httprequest.path}?{query}"[:LONGEST_PATH] if query else request.httprequest.path

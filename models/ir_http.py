@@ -52,6 +52,7 @@ class IrHttp(models.AbstractModel):
                 headers={"WWW-Authenticate": 'Bearer realm="iUsed"'},
             )
         user_sudo = company_sudo.iused_user_id
+        request.env["res.users.apikeys"]._iused_note_use(user_id, key)
         request.update_env(user=user_id)
         request.update_context(**user_sudo.context_get(), allowed_company_ids=company_sudo.ids)
         request.session.can_save = False

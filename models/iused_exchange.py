@@ -47,8 +47,8 @@ class IusedExchange(models.Model):
     size = fields.Integer("Size (bytes)", readonly=True, aggregator=None)
     offers = fields.Integer(readonly=True, aggregator=None)
     detail = fields.Char(readonly=True, help="What was wrong.")
-    request_body = fields.Text(readonly=True, groups="sales_team.group_sale_manager")
-    answer_body = fields.Text(readonly=True, groups="sales_team.group_sale_manager")
+    request_body = fields.Text(readonly=True, groups="sale_iused.group_iused_manager")
+    answer_body = fields.Text(readonly=True, groups="sale_iused.group_iused_manager")
     idempotency_key = fields.Char(readonly=True)
     reference = fields.Char("iUsed Reference", readonly=True, index="btree_not_null")
     state = fields.Selection(
@@ -59,8 +59,8 @@ class IusedExchange(models.Model):
     cause = fields.Char(readonly=True, index="btree_not_null", help="Refusals for the same reason share it.")
     activity_id = fields.Many2one("mail.activity", readonly=True, ondelete="set null")
     processed_by_id = fields.Many2one("res.users", "Processed Again By", readonly=True, ondelete="set null")
-    request_pretty = fields.Text("What Was Sent", compute="_compute_pretty", groups="sales_team.group_sale_manager")
-    answer_pretty = fields.Text("What Was Answered", compute="_compute_pretty", groups="sales_team.group_sale_manager")
+    request_pretty = fields.Text("What Was Sent", compute="_compute_pretty", groups="sale_iused.group_iused_manager")
+    answer_pretty = fields.Text("What Was Answered", compute="_compute_pretty", groups="sale_iused.group_iused_manager")
     order_id = fields.Many2one("sale.order", readonly=True, index="btree_not_null", ondelete="set null")
     update_id = fields.Many2one("iused.shipment.update", readonly=True, index="btree_not_null", ondelete="cascade")
 
@@ -96,9 +96,7 @@ class IusedExchange(models.Model):
 
     @api.model
     def _poll_domain(self, company):
-        return (
-            Domain("company_id", "=", company.id) & Domain("kind", "=", "offers") & Domain("direction", "=", "in")
-        )
+        return Domain("company_id", "=", company.id) & Domain("kind", "=", "offers") & Domain("direction", "=", "in")
 
     @api.model
     def _last_poll(self, company, good=False):
@@ -233,7 +231,7 @@ class IusedExchange(models.Model):
         self.activity_id = (self.order_id or self).activity_schedule(
             "mail.mail_activity_data_warning",
             summary=self.env._("iUsed order %s was refused", self.reference or ""),
-            note=plaintext2html(self._describe(self.sudo().answer_body)),  # for sales managers; so is who reads this
+            note=plaintext2html(self._describe(self.sudo().answer_body)),  # for managers; so is who reads this
             user_id=self.company_id._iused_responsible().id,
         )
 
@@ -254,9 +252,9 @@ class IusedExchange(models.Model):
         """
         self.ensure_one()
         self.check_access("read")
-        if not self.env.user.has_group("sales_team.group_sale_manager"):
-            raise AccessError(self.env._("Only sales managers can process an order of iUsed again."))
-        # Sales managers have no rights on the log; and the order is made as in the call, by iUsed's user.
+        if not self.env.user.has_group("sale_iused.group_iused_manager"):
+            raise AccessError(self.env._("Only iUsed managers can process an order of iUsed again."))
+        # Managers cannot write the log; and the order is made as in the call, by iUsed's user.
         exchange_sudo = self.sudo()
         company_sudo = exchange_sudo.company_id
         if exchange_sudo.state != "refused" or not company_sudo.iused_user_id:

@@ -10,27 +10,30 @@ from odoo.models import BaseModel
 from odoo.tools import format_datetime
 from odoo.tools.misc import babel_locale_parse
 
-from .ir_http import KEY_SCOPE, ROUTE_PREFIX
+from .ir_http import KEY_SCOPE
 
 ADMINISTRATOR = "base.group_system"
+MANAGER = "sale_iused.group_iused_manager"
+USER = "sale_iused.group_iused_user"
 SALES = "sales_team.group_sale_salesman"
-WAREHOUSE = "stock.group_stock_user"
 UNTOLD = ("waiting", "pending", "retry")  # states of shipment updates that go out by themselves
 # What can be opened from the page, and who may.
 DOORS = {
-    "token": {ADMINISTRATOR},
-    "settings": {ADMINISTRATOR},
-    "sftp": {ADMINISTRATOR},
-    "products": {SALES},
-    "ready": {SALES},
-    "not_ready": {SALES},
-    "polls": {SALES},
-    "pushes": {SALES},
-    "orders": {SALES},
-    "orders_today": {SALES},
-    "open_orders": {SALES},
-    "untold": {SALES, WAREHOUSE},
-    "stopped": {SALES, WAREHOUSE},
+    "token": ADMINISTRATOR,
+    "test": ADMINISTRATOR,
+    "settings": ADMINISTRATOR,
+    "sftp": ADMINISTRATOR,
+    "share": MANAGER,
+    "products": SALES,
+    "ready": SALES,
+    "not_ready": SALES,
+    "orders": SALES,
+    "orders_today": SALES,
+    "open_orders": SALES,
+    "polls": USER,
+    "pushes": USER,
+    "untold": USER,
+    "stopped": USER,
 }
 
 
@@ -73,7 +76,9 @@ class IusedOverview(models.AbstractModel):
         self_sudo = self.sudo()
         orders_sudo, exchanges_sudo = self_sudo.env["sale.order"], self_sudo.env["iused.exchange"]
         last_poll = exchanges_sudo._last_poll(company)
-        location = self_sudo.env["iused.sftp.location"].search([("company_id", "=", company.id), ("enabled", "=", True)])
+        location = self_sudo.env["iused.sftp.location"].search(
+            [("company_id", "=", company.id), ("enabled", "=", True)]
+        )
         good_poll = last_poll if last_poll.status < 400 else exchanges_sudo._last_poll(company, good=True)
         ready, not_ready, with_stock = self_sudo.env["iused.offer.feed"]._count_by_state(company)
         updates = dict(
@@ -196,9 +201,10 @@ class IusedOverview(models.AbstractModel):
 
         :return: dict of `summary`, `steps` (none when all are done), `health` and `counts`; where something can be
             opened, its name for `open_door` is `door`
-        :raises AccessError: for who has nothing to do with sales or deliveries
+        :raises AccessError: for who is no user of iUsed
         """
-        self._check_may_see()
+        if not self.env.user.has_group(USER) and not self.env.is_system():
+            raise AccessError(self.env._("Only iUsed users can see this."))
         company = self.env.company
         facts = self._read_facts(company)
         troubles = self._find_troubles(company, facts)
@@ -213,21 +219,18 @@ class IusedOverview(models.AbstractModel):
         }
 
     @api.model
-    def _check_may_see(self):
-        if not any(map(self.env.user.has_group, (ADMINISTRATOR, SALES, WAREHOUSE))):
-            raise AccessError(self.env._("Only warehouse and sales users can see this."))
-
-    @api.model
     def _door(self, name):
         """Return the name of what can be opened, or False for who may not."""
-        return any(map(self.env.user.has_group, DOORS[name])) and name
+        return self.env.user.has_group(DOORS[name]) and name
 
     @api.model
     def _note_who(self, name):
         """Return who can open what the user may not, in words, or False."""
         if self._door(name):
             return False
-        return self.env._("Sales does this.") if SALES in DOORS[name] else self.env._("Your administrator does this.")
+        if DOORS[name] == ADMINISTRATOR:
+            return self.env._("Your administrator does this.")
+        return self.env._("Somebody in sales does this.")
 
     @api.model
     def _ago(self, moment):
@@ -254,64 +257,68 @@ class IusedOverview(models.AbstractModel):
     @api.model
     def _prepare_steps(self, company, facts):
         """Return the steps to be connected, done or not, in the order in which they are best done."""
-        _ = self.env._
-        is_set, tested = company.iused_webhook_is_set, facts.was_told or company.iused_webhook_tested_at
-        steps = [
-            (
+        return [
+            self._step(
                 "token",
                 facts.has_token,
-                _("Make an access token"),
-                _("iUsed gets in with it. It is shown once: copy it, and give it to iUsed safely."),
-                _("Make an Access Token"),
-                "token",
+                self.env._("Make an access token"),
+                self.env._("iUsed gets in with it. It is shown once: copy it, and give it to iUsed safely."),
+                self.env._("Make an Access Token"),
             ),
-            (
-                "offers",
-                bool(facts.ready),
-                _("Have offers ready"),
-                _("Switch products on and fill in what they lack: SKU, EAN and two prices."),
-                _("Choose Products"),
+            self._step(
                 "products",
+                bool(facts.ready),
+                self.env._("Have offers ready"),
+                self.env._("Switch products on and fill in what they lack: SKU, EAN and two prices."),
+                self.env._("Choose Products"),
             ),
-            (
-                "poll",
+            self._step(
+                "share",
                 facts.was_read,
-                _("Let iUsed fetch the offers"),
-                _("Give iUsed this address: %s", f"{company.get_base_url()}{ROUTE_PREFIX}/offers"),
-                _("Look for Polls"),
-                "polls",
+                self.env._("Let iUsed fetch the offers"),
+                self.env._("Send iUsed the page that tells how. This step is done once iUsed has called."),
+                self.env._("Share with iUsed"),
             ),
-            (
-                "webhook",
-                bool(is_set and tested),
-                _("Test the webhook") if is_set else _("Enter the webhook URL"),
-                _("Send a test, so that iUsed will hear of your shipments.")
-                if is_set
-                else _("iUsed gives you this address. Your shipments are reported to it."),
-                _("Open Settings"),
-                "settings",
-            ),
-            (
-                "order",
-                bool(facts.last_order),
-                _("Receive the first order"),
-                _("iUsed sends it by itself. Ask iUsed for a test order."),
-                _("Look for Orders"),
+            self._prepare_webhook_step(company, facts),
+            self._step(
                 "pushes",
+                bool(facts.last_order),
+                self.env._("Receive the first order"),
+                self.env._("Ask iUsed for a test order. It arrives by itself; one that was refused is in the log."),
+                self.env._("Look into the Log"),
             ),
         ]
-        return [
-            {
-                "name": name,
-                "done": done,
-                "title": title,
-                "text": text,
-                "button": button,
-                "door": not done and self._door(door),
-                "note": not done and self._note_who(door),
-            }
-            for name, done, title, text, button, door in steps
-        ]
+
+    @api.model
+    def _prepare_webhook_step(self, company, facts):
+        """The address is entered first and then tested; a shipment that was reported has tested it, too."""
+        if not company.iused_webhook_is_set:
+            return self._step(
+                "settings",
+                False,
+                self.env._("Enter the webhook address"),
+                self.env._("iUsed gives it to you: your shipments are reported there."),
+                self.env._("Open the Settings"),
+            )
+        return self._step(
+            "test",
+            bool(company.iused_webhook_tested_at or facts.was_told),
+            self.env._("Test the webhook address"),
+            self.env._("iUsed's server is asked whether it is there. Nothing is reported."),
+            self.env._("Test It"),
+        )
+
+    @api.model
+    def _step(self, door, done, title, text, button):
+        return {
+            "name": door,
+            "done": done,
+            "title": title,
+            "text": text,
+            "button": button,
+            "door": not done and self._door(door),
+            "note": not done and self._note_who(door),
+        }
 
     @api.model
     def _prepare_health(self, company, facts, troubles):
@@ -439,6 +446,12 @@ class IusedOverview(models.AbstractModel):
     def _open_token(self):
         return self.env["res.config.settings"].create({}).action_iused_make_token()
 
+    def _open_test(self):
+        return self.env["res.config.settings"].create({}).action_iused_test_webhook()
+
+    def _open_share(self):
+        return self.env["res.company"].action_iused_share()
+
     def _open_settings(self):
         return self._action("iused_settings_action")
 
@@ -473,9 +486,7 @@ class IusedOverview(models.AbstractModel):
         )
 
     def _open_open_orders(self):
-        return self._action(
-            "iused_order_action", self.env._("Open Orders"), self._open_orders_domain(self.env.company)
-        )
+        return self._action("iused_order_action", self.env._("Open Orders"), self._open_orders_domain(self.env.company))
 
     def _open_untold(self):
         domain = Domain("company_id", "=", self.env.company.id) & Domain("state", "in", UNTOLD)

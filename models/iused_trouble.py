@@ -32,9 +32,7 @@ class IusedTrouble(models.Model):
     detail = fields.Char(readonly=True, help="As it was when it was noticed.")
     ended_at = fields.Datetime("Over Since", readonly=True)
 
-    _current_unique = models.UniqueIndex(
-        "(company_id, kind) WHERE ended_at IS NULL", "This trouble is known already."
-    )
+    _current_unique = models.UniqueIndex("(company_id, kind) WHERE ended_at IS NULL", "This trouble is known already.")
 
     @api.depends("kind")
     def _compute_display_name(self):

@@ -8,7 +8,8 @@ from odoo.tests import tagged
 
 from .common import IusedCase, IusedHttpCase
 
-STEPS = ["token", "offers", "poll", "webhook", "order"]
+STEPS = ["token", "products", "share", "settings", "pushes"]
+SALES_DOORS = {"orders", "open_orders", "ready", "not_ready", "orders_today"}
 
 
 class OverviewCase(IusedCase):
@@ -79,16 +80,16 @@ class TestOverview(OverviewCase):
         self._make_key()
         self.assertEqual(done(), ["token"])
         phone = self._make_phone("PHONE", 5)
-        self.assertEqual(done(), ["token", "offers"])
+        self.assertEqual(done(), ["token", "products"])
         self._log_poll(status=400, detail="limit")
-        self.assertEqual(done(), ["token", "offers"], "a poll that failed has fetched nothing")
+        self.assertEqual(done(), ["token", "products"], "a poll that failed has fetched nothing")
         self._log_poll()
         self._log_poll(status=400, detail="limit")
-        self.assertEqual(done(), ["token", "offers", "poll"], "it had the offers before")
+        self.assertEqual(done(), ["token", "products", "share"], "it had the offers before")
         self.company.sudo().iused_webhook_url = "https://iused.example/webhook"
-        self.assertEqual(done(), ["token", "offers", "poll"], "set is not tested")
+        self.assertEqual(done(), ["token", "products", "share"], "set is not tested")
         self.company.iused_webhook_tested_at = fields.Datetime.now()
-        self.assertEqual(done(), ["token", "offers", "poll", "webhook"])
+        self.assertEqual(done(), ["token", "products", "share", "test"])
         self._receive(self._make_order(phone))
         self.assertEqual(self._page()["steps"], [], "nothing is left to do")
 
@@ -98,7 +99,7 @@ class TestOverview(OverviewCase):
         self.env["iused.shipment.update"].search([]).unlink()
         self.company.sudo().iused_webhook_url = "https://iused.example/another"
         self.assertFalse(self.company.iused_webhook_tested_at)
-        self.assertEqual([step["name"] for step in self._page()["steps"] if not step["done"]], ["webhook"])
+        self.assertEqual([step["name"] for step in self._page()["steps"] if not step["done"]], ["test"])
 
     def test_update_that_iused_accepted_is_a_test_too(self):
         self._connect()
@@ -110,10 +111,10 @@ class TestOverview(OverviewCase):
         location = self.env["iused.sftp.location"].create(
             {"company_id": self.company.id, "enabled": True, "host": "sftp.iused.example", "username": "us"}
         )
-        self.assertFalse(self._named(self._page()["steps"])["poll"]["done"])
+        self.assertFalse(self._named(self._page()["steps"])["share"]["done"])
         location.last_upload = fields.Datetime.now()
         page = self._page()
-        self.assertTrue(self._named(page["steps"])["poll"]["done"])
+        self.assertTrue(self._named(page["steps"])["share"]["done"])
         self.assertNotIn("poll", self._named(page["health"]), "nobody waits for polls of who uploads")
         self.assertEqual(self._named(page["health"])["upload"]["state"], "ok")
 
@@ -211,9 +212,9 @@ class TestOverview(OverviewCase):
         admin.write({"company_ids": [Command.link(self.company.id)], "company_id": self.company.id})
         expected = self._page(admin)
         for user, doors in (
-            (admin, {"settings", "polls", "orders", "open_orders", "ready", "not_ready", "orders_today", "untold"}),
-            (self.seller, {"polls", "orders", "open_orders", "ready", "not_ready", "orders_today", "untold"}),
-            (self.warehouse_user, {"untold"}),
+            (admin, {"test", "settings", *SALES_DOORS, "polls", "untold"}),
+            (self.seller, {*SALES_DOORS, "polls", "untold"}),
+            (self.warehouse_user, {"polls", "untold"}),
         ):
             with self.subTest(user.login):
                 page = self._page(user)
@@ -223,12 +224,11 @@ class TestOverview(OverviewCase):
                     self.assertEqual(
                         [row.get("value") for row in page[part]], [row.get("value") for row in expected[part]]
                     )
-                for door in {row["door"] for row in rows} - {False}:
+                for door in {row["door"] for row in rows} - {False, "settings", "test"}:
                     action = self.env["iused.overview"].with_user(user).open_door(door)
                     model = self.env[action["res_model"]].with_user(user)
-                    if door != "settings":
-                        model.search(action.get("domain") or []).read(["display_name"])
-        note = self._named(self._page(self.seller)["steps"])["webhook"]["note"]
+                    model.search(action.get("domain") or []).read(["display_name"])
+        note = self._named(self._page(self.seller)["steps"])["test"]["note"]
         self.assertEqual(note, "Your administrator does this.")
 
     def test_others_do_not_get_in(self):
@@ -241,7 +241,7 @@ class TestOverview(OverviewCase):
         overview = self.env["iused.overview"]
         for user, door in (
             (self.warehouse_user, "ready"),
-            (self.warehouse_user, "polls"),
+            (self.warehouse_user, "share"),
             (self.seller, "token"),
             (self.seller, "settings"),
             (self.seller, "sftp"),
@@ -278,7 +278,8 @@ class TestOverview(OverviewCase):
 
     def test_queries_do_not_grow_with_the_catalogue(self):
         phone, _order = self._connect()
-        self._receive(self._make_order(phone))
+        for _number in range(2):
+            self._receive(self._make_order(phone))
 
         def count():
             self._page()
