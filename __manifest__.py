@@ -8,6 +8,7 @@
     "depends": ["sale_stock", "stock_delivery", "phone_validation"],
     "external_dependencies": {"python": ["requests", "phonenumbers"]},
     "data": [
+        "security/iused_groups.xml",
         "security/ir.model.access.csv",
         "security/iused_rules.xml",
         "data/res_partner_category.xml",
@@ -22,11 +23,15 @@
         "views/res_users_apikeys_views.xml",
         "views/iused_exchange_views.xml",
         "views/iused_field_mapping_views.xml",
+        "views/iused_overview_views.xml",
+        "views/iused_trouble_views.xml",
         "views/res_config_settings_views.xml",
+        "views/iused_share_templates.xml",
         "views/iused_menus.xml",
     ],
     "demo": ["data/demo.xml"],
     "assets": {
+        "web.assets_backend": ["sale_iused/static/src/**/*"],
         "web.assets_tests": ["sale_iused/static/tests/tours/**/*"],
     },
     "uninstall_hook": "uninstall_hook",

@@ -1,1 +1,1 @@
-from . import offers, openapi, orders
+from . import offers, openapi, orders, share

@@ -18,14 +18,29 @@ LARGEST_PAGE = 100_000  # offers
 DEFAULT_PAGE = 1_000  # offers, when only `page` is given
 CONTENT_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8; header=present"}
 BUFFER = 2**16  # bytes read and sent at a time
+LONGEST_PATH = 500  # characters of it that are logged
 
 
 class OffersController(http.Controller):
     @http.route("/iused/v1/offers", type="http", auth="iused", readonly=True, save_session=False, csrf=False)
     def offers(self, **_parameters):
         """Serve the offer feed: the guide's first integration point."""
+        # For the log, whatever comes of it: an error is written down where it is answered.
+        request.iused_poll = {
+            "company_id": request.env.company.id,
+            "method": request.httprequest.method,
+            "path": self._path_for_log(),
+        }
         require_method("GET", "HEAD")
-        choice = self._read_parameters()
+        answer = self._serve(self._read_parameters())
+        request.env["ir.http"]._iused_log_poll(answer)
+        return answer
+
+    def _serve(self, choice):
+        """Answer a poll.
+
+        :param dict choice: what the query string asks for, see `_read_parameters`
+        """
         company = request.env.company
         feed = request.env["iused.offer.feed"]
         query = feed._offers_query(company, **choice)
@@ -36,6 +51,7 @@ class OffersController(http.Controller):
         if request.httprequest.if_none_match.contains_weak(etag):
             return Response(status=304, headers=headers)
         file, count = self._write_feed(query, choice["file_format"], gzipped)
+        request.iused_poll["offers"] = count
         if choice["limit"]:
             count = feed._count(company)
             headers["Link"] = self._links(choice, count)
@@ -52,18 +68,31 @@ class OffersController(http.Controller):
 
     # Parameters ----------------------------------------------------------------------------------------------------
 
+    def _readers(self):
+        """Return the parameters that are known, each with the method that reads its text."""
+        return {
+            "format": self._read_format,
+            "locale": self._read_decimal_point,
+            "limit": lambda text: self._read_number(text, LARGEST_PAGE),
+            "page": lambda text: self._read_number(text, 10**6),
+        }
+
+    def _path_for_log(self):
+        """Return path and query; a parameter that we do not know might carry a key."""
+        readers = self._readers()
+        query = urlencode(
+            [(name, text if name in readers else "***") for name, text in request.httprequest.args.items(multi=True)],
+            safe="*",
+        )
+        return f"{request.httprequest.path}?{query}"[:LONGEST_PATH] if query else request.httprequest.path
+
     def _read_parameters(self):
         """Return what the query string asks for.
 
         :return: what `_offers_query` takes
         :raises werkzeug.exceptions.BadRequest: naming every parameter at fault
         """
-        readers = {
-            "format": self._read_format,
-            "locale": self._read_decimal_point,
-            "limit": lambda text: self._read_number(text, LARGEST_PAGE),
-            "page": lambda text: self._read_number(text, 10**6),
-        }
+        readers = self._readers()
         values, errors = {}, []
         for name, texts in request.httprequest.args.lists():
             try:

@@ -1,6 +1,7 @@
 -- A copied database must not report shipments to iUsed, and iUsed must not get in.
 UPDATE res_company
    SET iused_webhook_url = NULL,
+       iused_webhook_tested_at = NULL,
        iused_sending_stopped = NULL,
        iused_sending_stopped_at = NULL;
 

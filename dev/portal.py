@@ -761,7 +761,7 @@ class Portal:
         """Every call, in order of arrival (a call under ``/_control/`` is none).
 
         Keys: time (seconds since the epoch), method, path (token masked), headers (lower-case names, secrets
-        masked), body, idempotency_key, status (None: no answer given), outcome (accepted, repeat, refused or
+        masked), body, idempotency_key, status (None: no answer given), outcome (accepted, repeat, asked, refused or
         failed), detail (why, as text).
         """
         with self._changed:
@@ -887,11 +887,15 @@ class Portal:
             try:
                 self._check_route(call)
                 fault = self._next_fault()
-                if fault is None or fault.takes_in:
+                if fault is not None and not fault.takes_in:
+                    outcome, detail = "failed", "told to fail"
+                elif call.method == "OPTIONS":
+                    self._check_token(call)
+                    outcome, detail = "asked", "which methods are possible"
+                    usual = Answer(204, headers={"Allow": ", ".join(WEBHOOK_METHODS)})
+                else:
                     outcome, detail = self._take_in(call, key, entry["time"])
                     usual = Answer(200, {"status": "accepted"})
-                else:
-                    outcome, detail = "failed", "told to fail"
             except Refusal as refusal:
                 outcome, detail = "refused", refusal.detail
                 usual = refusal.answer()
@@ -913,9 +917,14 @@ class Portal:
     def _check_route(self, call: Call):
         if not WEBHOOK_PATH.fullmatch(call.path):
             raise Refusal(404, "There is nothing at this address.")
-        if call.method not in WEBHOOK_METHODS:
+        if call.method not in (*WEBHOOK_METHODS, "OPTIONS"):
             allowed = ", ".join(WEBHOOK_METHODS)
             raise Refusal(405, f"The method must be one of {allowed}.", headers={"Allow": allowed})
+
+    def _check_token(self, call: Call):
+        supplier_id, token = map(unquote, WEBHOOK_PATH.fullmatch(call.path).groups())
+        if (supplier_id, token) != (self.supplier_id, self.token):
+            raise Refusal(404, "No such supplier, or not its token.")
 
     def _next_fault(self) -> Fault | None:
         """The fault that hits the call at hand, counted down; the state is locked."""
@@ -933,9 +942,7 @@ class Portal:
 
         :return: outcome and detail of the call
         """
-        supplier_id, token = map(unquote, WEBHOOK_PATH.fullmatch(call.path).groups())
-        if (supplier_id, token) != (self.supplier_id, self.token):
-            raise Refusal(404, "No such supplier, or not its token.")
+        self._check_token(call)
         body = call.json()
         if key is not None and key in self._bodies_by_key:
             same = body == self._bodies_by_key[key]

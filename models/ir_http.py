@@ -11,6 +11,7 @@ from odoo import api, models
 from odoo.exceptions import AccessDenied, AccessError, ConcurrencyError, UserError
 from odoo.http import request
 from odoo.service.model import retrying
+from odoo.sql_db import PoolError
 from odoo.tools import real_time
 
 from ..tools.problem import is_problem, problem
@@ -51,6 +52,7 @@ class IrHttp(models.AbstractModel):
                 headers={"WWW-Authenticate": 'Bearer realm="iUsed"'},
             )
         user_sudo = company_sudo.iused_user_id
+        request.env["res.users.apikeys"]._iused_note_use(user_id, key)
         request.update_env(user=user_id)
         request.update_context(**user_sudo.context_get(), allowed_company_ids=company_sudo.ids)
         request.session.can_save = False
@@ -100,6 +102,7 @@ class IrHttp(models.AbstractModel):
             return super()._handle_error(exception)
         answer = cls._iused_problem(exception)
         cls._iused_log_refusal(answer)
+        cls._iused_log_poll(answer.response)
         return answer
 
     @classmethod
@@ -147,6 +150,33 @@ class IrHttp(models.AbstractModel):
         except Error:
             # The answer must reach iUsed all the same, which then repeats the push or asks.
             _logger.exception("A refused order of iUsed could not be written down")
+
+    @classmethod
+    def _iused_log_poll(cls, answer):
+        """Keep a poll of the offers, which itself only reads, and from a replica where there is one."""
+        poll = getattr(request, "iused_poll", None)
+        if not poll:
+            return  # something else was asked for, or nobody was let in
+        size = answer.content_length or len(answer.get_data())
+        values = {
+            **poll,
+            "status": answer.status_code,
+            "duration": real_time() - threading.current_thread().perf_t0,
+            "size": size if poll["method"] != "HEAD" else 0,
+        }
+        exchanges = request.env["iused.exchange"]
+        if answer.status_code >= 400:
+            # PostgreSQL takes no NUL, which a refused parameter's name may hold.
+            words = exchanges._describe(answer.get_data(as_text=True))
+            values["detail"] = words.replace("\n", " ").replace("\0", "\ufffd")
+        try:
+            # Nothing was written, and no snapshot must be kept while another connection writes.
+            request.env.cr.rollback()
+            with request.registry.cursor() as cr:
+                exchanges.with_env(exchanges.env(cr=cr))._log_poll(values)
+        except (Error, PoolError) as error:
+            # A poll that is not written down is served all the same.
+            _logger.warning("A poll of iUsed could not be written down: %s", error)
 
     @classmethod
     def _iused_problem(cls, exception):

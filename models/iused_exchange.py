@@ -14,6 +14,13 @@ from .ir_http import ROUTE_PREFIX
 
 VACUUM_BATCH = 10_000  # rows deleted at a time
 
+INSERT_POLL = """
+    INSERT INTO iused_exchange (company_id, kind, direction, method, path, status, duration, size, offers, detail,
+                                create_uid, create_date, write_uid, write_date)
+    VALUES (%(company_id)s, 'offers', 'in', %(method)s, %(path)s, %(status)s, %(duration)s, %(size)s, %(offers)s,
+            %(detail)s, %(uid)s, now() AT TIME ZONE 'UTC', %(uid)s, now() AT TIME ZONE 'UTC')
+"""
+
 
 class IusedExchange(models.Model):
     """Log of what went between us and iUsed, in either direction, kept also where the work itself rolled back."""
@@ -40,8 +47,8 @@ class IusedExchange(models.Model):
     size = fields.Integer("Size (bytes)", readonly=True, aggregator=None)
     offers = fields.Integer(readonly=True, aggregator=None)
     detail = fields.Char(readonly=True, help="What was wrong.")
-    request_body = fields.Text(readonly=True, groups="sales_team.group_sale_manager")
-    answer_body = fields.Text(readonly=True, groups="sales_team.group_sale_manager")
+    request_body = fields.Text(readonly=True, groups="sale_iused.group_iused_manager")
+    answer_body = fields.Text(readonly=True, groups="sale_iused.group_iused_manager")
     idempotency_key = fields.Char(readonly=True)
     reference = fields.Char("iUsed Reference", readonly=True, index="btree_not_null")
     state = fields.Selection(
@@ -52,10 +59,12 @@ class IusedExchange(models.Model):
     cause = fields.Char(readonly=True, index="btree_not_null", help="Refusals for the same reason share it.")
     activity_id = fields.Many2one("mail.activity", readonly=True, ondelete="set null")
     processed_by_id = fields.Many2one("res.users", "Processed Again By", readonly=True, ondelete="set null")
-    request_pretty = fields.Text("What Was Sent", compute="_compute_pretty", groups="sales_team.group_sale_manager")
-    answer_pretty = fields.Text("What Was Answered", compute="_compute_pretty", groups="sales_team.group_sale_manager")
+    request_pretty = fields.Text("What Was Sent", compute="_compute_pretty", groups="sale_iused.group_iused_manager")
+    answer_pretty = fields.Text("What Was Answered", compute="_compute_pretty", groups="sale_iused.group_iused_manager")
     order_id = fields.Many2one("sale.order", readonly=True, index="btree_not_null", ondelete="set null")
     update_id = fields.Many2one("iused.shipment.update", readonly=True, index="btree_not_null", ondelete="cascade")
+
+    _poll_index = models.Index("(company_id, id) WHERE kind = 'offers' AND direction = 'in'")
 
     @api.depends("request_body", "answer_body")
     def _compute_pretty(self):
@@ -70,6 +79,33 @@ class IusedExchange(models.Model):
             return json.dumps(json.loads(text or ""), indent=2, ensure_ascii=False)
         except (ValueError, RecursionError):
             return text
+
+    # Polls -----------------------------------------------------------------------------------------------------------
+
+    @api.model
+    def _log_poll(self, values):
+        """Write down a poll of the offers.
+
+        :param dict values: `company_id`, `method`, `path`, `status`, `duration` (s), `size` (bytes), and `offers` and
+            `detail` if any
+        """
+        # iUsed waits for this: it neither waits for the disk, as a crash may lose the row, nor for somebody's lock. And
+        # `create` would take longer than a poll that is answered by 304.
+        self.env.cr.execute("SET LOCAL synchronous_commit = off; SET LOCAL lock_timeout = '1s'")
+        self.env.cr.execute(INSERT_POLL, {"offers": None, "detail": None, **values, "uid": self.env.uid})
+
+    @api.model
+    def _poll_domain(self, company):
+        return Domain("company_id", "=", company.id) & Domain("kind", "=", "offers") & Domain("direction", "=", "in")
+
+    @api.model
+    def _last_poll(self, company, good=False):
+        """Return the newest poll of a company's offers, empty where there was none.
+
+        :param bool good: only one that was answered well
+        """
+        domain = self._poll_domain(company)
+        return self.search(domain & Domain("status", "<", 400) if good else domain, limit=1)
 
     # Pushed orders ---------------------------------------------------------------------------------------------------
 
@@ -179,7 +215,10 @@ class IusedExchange(models.Model):
     def _describe(self, answer):
         """Return the problem of an answer for people: what is wrong, and a line for each field at fault."""
         document = self._parse_answer(answer)
-        faults = [f"{error.get('pointer', '')} {error['detail']}".strip() for error in document.get("errors", ())]
+        faults = [
+            f"{error.get('pointer') or error.get('parameter', '')} {error['detail']}".strip()
+            for error in document.get("errors", ())
+        ]
         return "\n".join([document.get("detail", ""), *faults])
 
     def _tell_responsible(self):
@@ -193,7 +232,7 @@ class IusedExchange(models.Model):
         self.activity_id = (self.order_id or self).activity_schedule(
             "mail.mail_activity_data_warning",
             summary=self.env._("iUsed order %s was refused", self.reference or ""),
-            note=plaintext2html(self._describe(self.sudo().answer_body)),  # for sales managers; so is who reads this
+            note=plaintext2html(self._describe(self.sudo().answer_body)),  # for managers; so is who reads this
             user_id=self.company_id._iused_responsible().id,
         )
 
@@ -214,9 +253,9 @@ class IusedExchange(models.Model):
         """
         self.ensure_one()
         self.check_access("read")
-        if not self.env.user.has_group("sales_team.group_sale_manager"):
-            raise AccessError(self.env._("Only sales managers can process an order of iUsed again."))
-        # Sales managers have no rights on the log; and the order is made as in the call, by iUsed's user.
+        if not self.env.user.has_group("sale_iused.group_iused_manager"):
+            raise AccessError(self.env._("Only iUsed managers can process an order of iUsed again."))
+        # Managers cannot write the log; and the order is made as in the call, by iUsed's user.
         exchange_sudo = self.sudo()
         company_sudo = exchange_sudo.company_id
         if exchange_sudo.state != "refused" or not company_sudo.iused_user_id:
@@ -243,10 +282,17 @@ class IusedExchange(models.Model):
 
     @api.autovacuum
     def _gc_exchanges(self):
-        """Delete what is older than its company's retention."""
-        for company in self.env["res.company"].search([("iused_user_id", "!=", False)]):
+        """Delete what is older than its company's retention, but for the last poll: it tells since when there was none."""
+        for (company,) in self._read_group([], ["company_id"]):
             before = fields.Datetime.now() - timedelta(days=company.iused_retention_days)
-            old = self.search([("company_id", "=", company.id), ("create_date", "<", before)], limit=VACUUM_BATCH)
+            old = self.search(
+                [
+                    ("company_id", "=", company.id),
+                    ("create_date", "<", before),
+                    ("id", "!=", self._last_poll(company).id),
+                ],
+                limit=VACUUM_BATCH,
+            )
             old.unlink()
             if len(old) == VACUUM_BATCH:
                 self.env.ref("base.autovacuum_job")._trigger()

@@ -107,7 +107,7 @@ class IusedShipmentUpdate(models.Model):
     sent_at = fields.Datetime("Sent", readonly=True, copy=False)
     drop_reason = fields.Char(readonly=True, copy=False)
     # What was sent at the first try is what is repeated: a repeat with another body would be no repeat.
-    body = fields.Text(readonly=True, copy=False, groups="sales_team.group_sale_manager")
+    body = fields.Text(readonly=True, copy=False, groups="sale_iused.group_iused_manager")
     is_correction = fields.Boolean("Correction", readonly=True, copy=False)
     corrects_id = fields.Many2one(
         "iused.shipment.update",
@@ -304,10 +304,8 @@ class IusedShipmentUpdate(models.Model):
 
     def _check_may_ask(self):
         """:raises AccessError: for who has nothing to do with deliveries or sales, or does not see the updates"""
-        if not self.env.user.has_group("stock.group_stock_user") and not self.env.user.has_group(
-            "sales_team.group_sale_salesman"
-        ):
-            raise AccessError(self.env._("Only warehouse and sales users can do this."))
+        if not self.env.user.has_group("sale_iused.group_iused_user"):
+            raise AccessError(self.env._("Only warehouse, sales and iUsed users can do this."))
         self.check_access("read")
 
     def action_send_now(self):

@@ -36,6 +36,11 @@ class ResConfigSettings(models.TransientModel):
     iused_sending_stopped = fields.Char(related="company_id.iused_sending_stopped")
     iused_sending_stopped_at = fields.Datetime(related="company_id.iused_sending_stopped_at")
     iused_webhook_is_set = fields.Boolean(related="company_id.iused_webhook_is_set")
+    iused_webhook_tested_at = fields.Datetime(related="company_id.iused_webhook_tested_at")
+    iused_watch_poll_hours = fields.Integer(related="company_id.iused_watch_poll_hours", readonly=False)
+    iused_watch_order_days = fields.Integer(related="company_id.iused_watch_order_days", readonly=False)
+    iused_watch_open_hours = fields.Integer(related="company_id.iused_watch_open_hours", readonly=False)
+    iused_watch_offers = fields.Integer(related="company_id.iused_watch_offers", readonly=False)
     # Write-only: taken from the form, kept on the company, never read back into the form.
     iused_new_webhook_url = fields.Char(
         "iUsed Webhook URL",
@@ -44,6 +49,8 @@ class ResConfigSettings(models.TransientModel):
         compute="_compute_iused_new_webhook_url",
     )
     iused_token_ids = fields.Many2many("res.users.apikeys", compute="_compute_iused_token_ids")
+    iused_offers_url = fields.Char("Address of the Offers", compute="_compute_iused_urls")
+    iused_orders_url = fields.Char("Address for Orders", compute="_compute_iused_urls")
 
     iused_sftp_location_id = fields.Many2one("iused.sftp.location", compute="_compute_iused_sftp_location_id")
     iused_sftp_state = fields.Selection(related="iused_sftp_location_id.state")
@@ -67,6 +74,13 @@ class ResConfigSettings(models.TransientModel):
             settings.iused_token_ids = self.env["res.users.apikeys"].search(
                 [("user_id", "=", settings.company_id.iused_user_id.id), ("scope", "=", KEY_SCOPE)]
             )
+
+    @api.depends("company_id")
+    def _compute_iused_urls(self):
+        for settings in self:
+            addresses = settings.company_id._iused_addresses()
+            settings.iused_offers_url = addresses["offers"]
+            settings.iused_orders_url = addresses["orders"]
 
     def _check_iused_administrator(self):
         """:raises AccessError: for who may not change settings; a button can be called without them"""
@@ -101,10 +115,35 @@ class ResConfigSettings(models.TransientModel):
         self.env.company.sudo().iused_webhook_url = False  # closed to everybody; only administrators get here
         return {"type": "ir.actions.client", "tag": "soft_reload"}
 
+    def action_iused_test_webhook(self):
+        """Ask the webhook's address whether it is there; nothing is reported to iUsed."""
+        self._check_iused_administrator()
+        return self._notify_iused(*self.env.company._iused_test_webhook())
+
+    def action_iused_test_addresses(self):
+        """Call our own addresses as iUsed would."""
+        self._check_iused_administrator()
+        return self._notify_iused(*self.env.company._iused_test_addresses())
+
+    def _notify_iused(self, kind, text):
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": kind,
+                "message": text,
+                "sticky": kind != "success",  # it may take a while to read
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    def action_iused_share(self):
+        """Open the page for iUsed's IT."""
+        return self.env["res.company"].action_iused_share()
+
     def action_iused_resume_sending(self):
         """Send shipment updates again after iUsed shut the company out."""
-        self._check_iused_administrator()
-        self.env.company._iused_resume_sending()
+        self.env.company.action_iused_resume_sending()
         return {"type": "ir.actions.client", "tag": "soft_reload"}
 
     # sFTP ------------------------------------------------------------------------------------------------------------

@@ -1,10 +1,59 @@
-from odoo import models
+import logging
 
-from odoo.addons.base.models.res_users import check_identity
+from psycopg2 import Error
+
+from odoo import fields, models
+from odoo.tools import SQL
+
+from odoo.addons.base.models.res_users import INDEX_SIZE, check_identity
+
+_logger = logging.getLogger(__name__)
 
 
 class ResUsersApikeys(models.Model):
     _inherit = "res.users.apikeys"
+
+    iused_last_use = fields.Datetime("Last Used", readonly=True, help="To the hour. Only for access tokens of iUsed.")
+
+    def init(self):
+        # Odoo makes this table itself, and no columns of fields.
+        result = super().init()
+        self.env.cr.execute("ALTER TABLE res_users_apikeys ADD COLUMN IF NOT EXISTS iused_last_use timestamp")
+        return result
+
+    def _iused_note_use(self, user_id, key):
+        """Remember that a key was used, once an hour, as each poll would else be a write.
+
+        In a transaction of its own: that of a poll is read-only. It is ended first, as nothing was done in it yet.
+        """
+        due = SQL(
+            """
+            SELECT id
+              FROM res_users_apikeys
+             WHERE user_id = %s
+               AND index = %s
+               AND (iused_last_use IS NULL OR iused_last_use < now() AT TIME ZONE 'utc' - INTERVAL '1 hour')
+            """,
+            user_id,
+            key[:INDEX_SIZE],
+        )
+        if not self.env.execute_query(due):
+            return
+        self.env.cr.rollback()
+        # Who finds the row locked leaves it to the other.
+        update = SQL(
+            """
+            UPDATE res_users_apikeys
+               SET iused_last_use = now() AT TIME ZONE 'utc'
+             WHERE id IN (%s FOR NO KEY UPDATE SKIP LOCKED)
+            """,
+            due,
+        )
+        try:
+            with self.env.registry.cursor() as cr:
+                cr.execute(update)
+        except Error:
+            _logger.warning("The use of a key of iUsed could not be written down", exc_info=True)  # the call goes on
 
     @check_identity
     def iused_revoke(self):

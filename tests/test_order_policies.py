@@ -110,6 +110,6 @@ class TestOrderPolicies(IusedHttpCase):
         self.company.iused_responsible_id = False
         manager = self._new_user("manager", "sales_team.group_sale_manager")
         self.assertIn(self.company, self.company._iused_responsible().company_ids)
-        self.assertTrue(self.company._iused_responsible().has_group("sales_team.group_sale_manager"))
+        self.assertTrue(self.company._iused_responsible().has_group("sale_iused.group_iused_manager"))
         self.company.iused_salesperson_id = manager
         self.assertEqual(self.company._iused_responsible(), manager)

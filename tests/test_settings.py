@@ -1,12 +1,19 @@
-"""Connecting a company: the token, the webhook's address, and who may see what."""
+"""Connecting a company: the token, the webhook's address, trying both, and who may see what."""
 
+import logging
+from datetime import timedelta
+from unittest.mock import patch
+
+from odoo import fields
 from odoo.exceptions import AccessError, ValidationError
 from odoo.modules.neutralize import get_neutralization_queries
 from odoo.tests import tagged
 from odoo.tests.common import Form
 
+from ..models import res_company
 from ..models.ir_http import KEY_SCOPE
-from .common import WEBHOOK, IusedCase
+from ..tools.webhook import Probe
+from .common import WEBHOOK, IusedCase, IusedHttpCase
 
 
 @tagged("post_install", "-at_install")
@@ -126,3 +133,180 @@ class TestSettings(IusedCase):
         self.assertFalse(self.company.sudo().iused_webhook_url)
         self.assertEqual(updates.exists(), updates[1])
         self.assertFalse(self.env["res.users.apikeys"]._check_credentials(scope=KEY_SCOPE, key=key))
+
+
+@tagged("post_install", "-at_install")
+class TestTrying(IusedHttpCase):
+    """The settings' buttons that try the connection, and the use of tokens."""
+
+    def setUp(self):
+        super().setUp()
+        self.company.sudo().iused_webhook_url = self.portal.webhook_url
+
+    def _press(self, name):
+        """Press a button of the settings; return the kind of the notification and its text."""
+        # In a test nothing may be committed.
+        with (
+            patch.object(self.registry["ir.cron"], "_commit_progress", lambda *_args, **_kwargs: 0),
+            self.allow_requests(all_requests=True),
+        ):
+            action = getattr(self.env["res.config.settings"].create({}), name)()
+        self.assertEqual(action["tag"], "display_notification")
+        return action["params"]["type"], action["params"]["message"]
+
+    def test_webhook_is_asked_and_told_nothing(self):
+        kind, _text = self._press("action_iused_test_webhook")
+        self.assertEqual(kind, "success")
+        self.assertTrue(self.company.iused_webhook_tested_at)
+        call = self.portal.received[-1]
+        self.assertEqual(call["method"], "OPTIONS")
+        self.assertFalse(call["body"])
+        self.assertFalse(self.portal.updates)
+
+    def test_another_webhook_address_is_not_tested_yet(self):
+        self._press("action_iused_test_webhook")
+        self.company.sudo().iused_webhook_url = WEBHOOK
+        self.assertFalse(self.company.iused_webhook_tested_at)
+
+    def test_wrong_webhook_address_is_told_without_repeating_it(self):
+        for url, expected in (
+            (f"{self.portal.webhook_url}-WRONG-SECRET", "HTTP 404"),
+            (f"{self.portal.url}/SECRET", "HTTP 404"),
+            ("http://127.0.0.1:9/SECRET", "could not be reached"),
+        ):
+            self.company.sudo().iused_webhook_url = url
+            with self.subTest(url=url), self.assertLogs(level="DEBUG") as logs:
+                kind, text = self._press("action_iused_test_webhook")
+                logging.getLogger("marker").debug("an empty log would be a failure")
+                self.assertEqual(kind, "danger")
+                self.assertIn(expected, text)
+                self.assertNotIn("127.0.0.1", text)
+                ours = [record.getMessage() for record in logs.records if record.name != "iused.portal"]
+                self.assertFalse([line for line in (text, *ours) if "SECRET" in line])
+                self.assertFalse(self.company.iused_webhook_tested_at)
+
+    def test_what_the_webhook_answers_is_told_in_words(self):
+        self.company.iused_webhook_method = "PUT"
+        for answer, kind in (
+            (Probe(204, frozenset({"OPTIONS", "PUT"})), "success"),
+            (Probe(200), "success"),
+            (Probe(405), "success"),
+            (Probe(405, frozenset({"POST"})), "warning"),
+            (Probe(200, frozenset({"OPTIONS", "POST"})), "warning"),
+            (Probe(501), "success"),
+            (Probe(429), "warning"),
+            (Probe(503), "warning"),
+            (Probe(302), "danger"),
+            (Probe(401), "danger"),
+            (Probe(403), "danger"),
+            (Probe(410), "danger"),
+            (Probe(trouble="timeout"), "danger"),
+            (Probe(trouble="certificate"), "danger"),
+        ):
+            with self.subTest(answer=answer):
+                self.assertEqual(self.company._iused_judge_webhook(answer)[0], kind)
+
+    def test_redirect_of_the_webhook_is_not_followed(self):
+        self.portal.fail(status=302)
+        kind, text = self._press("action_iused_test_webhook")
+        self.assertEqual(kind, "danger")
+        self.assertIn("HTTP 302", text)
+        self.assertEqual(len(self.portal.received), 1)
+
+    def test_no_transaction_is_open_while_others_are_asked(self):
+        events = []
+
+        def commit(*_args, **_kwargs):
+            events.append("commit")
+
+        def ask(method, *_args):
+            events.append(method)
+            return Probe(500)
+
+        with (
+            patch.object(self.registry["ir.cron"], "_commit_progress", commit),
+            patch.object(res_company, "probe", ask),
+        ):
+            self.company._iused_test_webhook()
+            self.company._iused_test_addresses()
+        self.assertEqual(events, ["commit", "OPTIONS", "commit", "GET"])
+
+    def test_without_a_webhook_there_is_nothing_to_test(self):
+        self.company.sudo().iused_webhook_url = False
+        self.assertEqual(self._press("action_iused_test_webhook")[0], "warning")
+
+    def test_own_addresses_answer(self):
+        kind, text = self._press("action_iused_test_addresses")
+        self.assertEqual(kind, "warning", text)
+        self.assertIn("only on this computer", text)
+
+    def test_own_addresses_that_something_else_answers(self):
+        for base_url, expected in (
+            (self.portal.url, "Something else answers"),
+            (f"{self.base_url()}/odoo", "HTTP"),
+            ("http://127.0.0.1:9", "could not be reached"),
+        ):
+            self.env["ir.config_parameter"].sudo().set_param("web.base.url", base_url)
+            with self.subTest(base_url=base_url):
+                kind, text = self._press("action_iused_test_addresses")
+                self.assertEqual(kind, "danger")
+                self.assertIn(f"{base_url}/iused/v1/offers", text)
+                self.assertIn(expected, text)
+
+    def test_what_own_addresses_answer_is_told_in_words(self):
+        ours = Probe(401, media_type="application/problem+json")
+        for url, answer, kind, expected in (
+            ("https://odoo.example", ours, "success", "as seen from this server"),
+            ("http://odoo.example", ours, "warning", "https://"),
+            ("https://odoo.example", Probe(401, media_type="text/html"), "danger", "Something else"),
+            ("https://odoo.example", Probe(404, media_type="text/html"), "danger", "dbfilter"),
+            ("https://odoo.example", Probe(301), "danger", "web.base.url"),
+            ("https://odoo.example", Probe(502), "danger", "proxy"),
+            ("https://odoo.example", Probe(trouble="timeout"), "danger", "single worker"),
+            ("https://odoo.example", Probe(trouble="certificate"), "danger", "certificate"),
+        ):
+            self.env["ir.config_parameter"].sudo().set_param("web.base.url", url)
+            with (
+                self.subTest(url=url, answer=answer),
+                patch.object(res_company, "probe", lambda *_args, answer=answer: answer),
+            ):
+                told, text = self._press("action_iused_test_addresses")
+                self.assertEqual(told, kind)
+                self.assertIn(expected, text)
+
+    def test_only_administrators_test(self):
+        user = self._new_user("manager", "sale_iused.group_iused_manager")
+        settings = self.env["res.config.settings"].with_user(user)
+        for name in ("action_iused_test_webhook", "action_iused_test_addresses"):
+            with self.subTest(name=name), self.assertRaises(AccessError):
+                getattr(settings, name)()
+
+    # Use of tokens ---------------------------------------------------------------------------------------------------
+
+    def _last_use(self):
+        self.env.invalidate_all()
+        return self.env["res.config.settings"].create({}).iused_token_ids.iused_last_use
+
+    def test_use_of_a_token_is_shown(self):
+        self.assertFalse(self._last_use())
+        self._call("GET", "/offers", key="0" * 40)
+        self.assertFalse(self._last_use(), "a wrong key is no use of this one")
+        self.assertEqual(self._call("GET", "/offers").status_code, 200)
+        self.assertLess(fields.Datetime.now() - self._last_use(), timedelta(minutes=5))
+
+    def test_use_of_a_token_is_written_once_an_hour(self):
+        for minutes, expected in ((30, False), (90, True)):
+            moment = fields.Datetime.now() - timedelta(minutes=minutes)
+            self.env.cr.execute(
+                "UPDATE res_users_apikeys SET iused_last_use = %s WHERE user_id = %s", [moment, self.iused_user.id]
+            )
+            with self.subTest(minutes=minutes):
+                self.assertEqual(self._push({}).status_code, 422)
+                self.assertEqual(self._last_use() > moment, expected)
+
+    def test_each_token_has_its_own_use(self):
+        other = self._make_key()
+        self._call("GET", "/offers", key=other)
+        used = self.env["res.config.settings"].create({}).iused_token_ids.mapped("iused_last_use")
+        self.assertEqual(len(used), 2)
+        self.assertEqual(len([moment for moment in used if moment]), 1)

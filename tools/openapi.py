@@ -17,6 +17,7 @@ EXAMPLE_OFFER = {
     "price_consumer_amount": 334.71,
     "currency": "EUR",
 }
+EXAMPLE_ANSWER = {"external_order_id": "S00042", "order_id": "IU-1001", "status": "confirmed"}
 
 
 def document(base_url, version, company_name, shipment, offer=None):
@@ -166,13 +167,12 @@ def _push(operation, offer, named=False):
     if named:
         order.pop("order_id")
         cancellation.pop("order_id")
-    answer = {"external_order_id": "S00042", "order_id": "IU-1001", "status": "confirmed"}
     schemas = ("OrderById", "CancellationById") if named else ("Order", "Cancellation")
     answers = {
         status: {
             "description": text,
             "headers": {"Location": {"schema": {"type": "string"}, "description": "Where the order can be read."}},
-            "content": {JSON: {"schema": _reference("Answer"), "example": answer}},
+            "content": {JSON: {"schema": _reference("Answer"), "example": EXAMPLE_ANSWER}},
         }
         for status, text in (
             ("201", "A new order."),

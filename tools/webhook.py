@@ -114,6 +114,57 @@ def send(session, url, body, event_id, method="POST"):
     return replace(outcome, duration=time.monotonic() - start)
 
 
+@dataclass(frozen=True)
+class Probe:
+    """What an address answered to a question that changes nothing.
+
+    :ivar status: the HTTP status, or 0 without an answer
+    :ivar allowed: the methods that the answer's `Allow` names; empty where it names none
+    :ivar media_type: of the answer, without its parameters
+    :ivar trouble: why there was no answer: timeout, certificate or connection
+    """
+
+    status: int = 0
+    allowed: frozenset = frozenset()
+    media_type: str = ""
+    trouble: str = ""
+
+
+def probe(method, url, timeout=TIMEOUT):
+    """Ask an address for an answer, by a safe method (RFC 9110, section 9.2.1) and without a body.
+
+    Never raises for what the network or the other side does.
+
+    :param str url: may be a secret: it is not repeated
+    :param timeout: seconds to connect, to read
+    :rtype: Probe
+    """
+    _calling.now = True
+    try:
+        with (
+            open_session(url) as session,
+            session.request(
+                method,
+                url,
+                timeout=timeout,
+                allow_redirects=False,
+                headers={"Accept": "application/json", "User-Agent": USER_AGENT},
+                stream=True,
+            ) as response,
+        ):
+            allowed = response.headers.get("Allow", "").upper().replace(" ", "").split(",")
+            media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            return Probe(response.status_code, frozenset(filter(None, allowed)), media_type)
+    except requests.exceptions.Timeout:
+        return Probe(trouble="timeout")
+    except requests.exceptions.SSLError:
+        return Probe(trouble="certificate")
+    except (requests.RequestException, ValueError, UnicodeError):
+        return Probe(trouble="connection")
+    finally:
+        _calling.now = False
+
+
 def _read_answer(response):
     """Return the beginning of an answer as text. The status has come: what is wrong with the rest changes nothing."""
     try:

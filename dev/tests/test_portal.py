@@ -154,6 +154,15 @@ def test_other_methods_are_answered_405_with_allow(portal, method):
     assert portal.updates == []
 
 
+def test_options_tells_the_methods_and_takes_nothing_in(portal):
+    answer = send(portal.webhook_url, b"", method="OPTIONS")
+    assert (answer.status, answer.headers["Allow"]) == (204, "POST, PUT, PATCH")
+    assert send(f"{portal.webhook_url}-wrong", b"", method="OPTIONS").status == 404
+    portal.fail(status=503, times=1)
+    assert send(portal.webhook_url, b"", method="OPTIONS").status == 503
+    assert portal.updates == []
+
+
 @pytest.mark.parametrize("path", ["/", "/webhook/shipment/18", "/webhook/shipment/18/s3cret-token/more"])
 def test_unknown_path_is_a_404_problem(portal, path):
     answer = send(portal.url + path)

@@ -59,7 +59,7 @@ registry.category("web_tour.tours").add("iused_make_token", {
         },
         {
             content: "The token is listed",
-            trigger: "body:not(:has(.modal)) [name='iused_token_ids'] td:contains('iUsed access token')",
+            trigger: "body:not(:has(.modal)) [name='iused_token_ids'] .o_kanban_record:contains('Not used yet')",
         },
     ],
 });

@@ -1,0 +1,508 @@
+from datetime import timedelta
+from typing import NamedTuple
+
+from babel.dates import format_timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
+from odoo.fields import Domain
+from odoo.models import BaseModel
+from odoo.tools import format_datetime
+from odoo.tools.misc import babel_locale_parse
+
+from .ir_http import KEY_SCOPE
+
+ADMINISTRATOR = "base.group_system"
+MANAGER = "sale_iused.group_iused_manager"
+USER = "sale_iused.group_iused_user"
+SALES = "sales_team.group_sale_salesman"
+UNTOLD = ("waiting", "pending", "retry")  # states of shipment updates that go out by themselves
+# What can be opened from the page, and who may.
+DOORS = {
+    "token": ADMINISTRATOR,
+    "test": ADMINISTRATOR,
+    "settings": ADMINISTRATOR,
+    "sftp": ADMINISTRATOR,
+    "share": MANAGER,
+    "products": SALES,
+    "ready": SALES,
+    "not_ready": SALES,
+    "orders": SALES,
+    "orders_today": SALES,
+    "open_orders": SALES,
+    "polls": USER,
+    "pushes": USER,
+    "untold": USER,
+    "stopped": USER,
+}
+
+
+class Facts(NamedTuple):
+    """What is known of a company's connection, read by a fixed number of queries."""
+
+    has_token: bool
+    last_poll: BaseModel  # iused.exchange, answered well or not
+    was_read: bool  # iUsed had the offers at least once, by a poll or an upload
+    location: BaseModel  # iused.sftp.location that is switched on
+    ready: int
+    not_ready: int
+    with_stock: int
+    last_order: BaseModel
+    orders_today: int
+    oldest_open: BaseModel  # the order that waits longest
+    open_orders: int
+    untold: int
+    stopped: int
+    was_told: bool  # iUsed accepted a shipment update at least once
+
+
+class IusedOverview(models.AbstractModel):
+    """The page that shows at a glance how the current company and iUsed get on, and the troubles that it shows."""
+
+    _name = "iused.overview"
+    _description = "iUsed Overview"
+
+    # Facts -----------------------------------------------------------------------------------------------------------
+
+    @api.model
+    def _read_facts(self, company):
+        """Return the facts of a company.
+
+        They are read as superuser, as numbers and moments that everybody at the company may know: a salesperson has
+        no rights on keys, the warehouse none on orders.
+
+        :rtype: Facts
+        """
+        self_sudo = self.sudo()
+        orders_sudo, exchanges_sudo = self_sudo.env["sale.order"], self_sudo.env["iused.exchange"]
+        last_poll = exchanges_sudo._last_poll(company)
+        location = self_sudo.env["iused.sftp.location"].search(
+            [("company_id", "=", company.id), ("enabled", "=", True)]
+        )
+        good_poll = last_poll if last_poll.status < 400 else exchanges_sudo._last_poll(company, good=True)
+        ready, not_ready, with_stock = self_sudo.env["iused.offer.feed"]._count_by_state(company)
+        updates = dict(
+            self_sudo.env["iused.shipment.update"]._read_group(
+                [("company_id", "=", company.id)], ["state"], ["__count"]
+            )
+        )
+        open_domain = self._open_orders_domain(company)
+        return Facts(
+            has_token=self._has_token(company),
+            last_poll=last_poll,
+            was_read=bool(good_poll or location.last_upload),
+            location=location,
+            ready=ready,
+            not_ready=not_ready,
+            with_stock=with_stock,
+            last_order=orders_sudo.search(self._orders_domain(company), order="id desc", limit=1),
+            orders_today=orders_sudo.search_count(self._orders_today_domain(company)),
+            oldest_open=orders_sudo.search(open_domain, order="create_date, id", limit=1),
+            open_orders=orders_sudo.search_count(open_domain),
+            untold=sum(updates.get(state, 0) for state in UNTOLD),
+            stopped=updates.get("stopped", 0),
+            was_told=bool(updates.get("sent")),
+        )
+
+    @api.model
+    def _has_token(self, company):
+        user_sudo = company.sudo().iused_user_id
+        keys_sudo = self.env["res.users.apikeys"].sudo()
+        return bool(
+            user_sudo.active
+            and keys_sudo.search_count([("user_id", "=", user_sudo.id), ("scope", "=", KEY_SCOPE)], limit=1)
+        )
+
+    @api.model
+    def _orders_domain(self, company):
+        return Domain("company_id", "=", company.id) & Domain("iused_reference", "!=", False)
+
+    @api.model
+    def _orders_today_domain(self, company):
+        """Today is the user's own day."""
+        now = fields.Datetime.context_timestamp(self, fields.Datetime.now())
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        start = fields.Datetime.now() - (now - midnight)
+        return self._orders_domain(company) & Domain("create_date", ">=", start)
+
+    @api.model
+    def _open_orders_domain(self, company):
+        """An order is open until all of it has left, or it is cancelled."""
+        return (
+            self._orders_domain(company)
+            & Domain("state", "in", ("draft", "sent", "sale"))
+            & Domain("delivery_status", "!=", "full")
+        )
+
+    # Troubles --------------------------------------------------------------------------------------------------------
+
+    @api.model
+    def _find_troubles(self, company, facts):
+        """Return what is wrong, by the company's own limits. A company that is not connected has no troubles.
+
+        Uploads and shipment updates have troubles of their own, which they tell themselves.
+
+        :return: dict of a kind of `iused.trouble` to a sentence, in the language and time zone of the environment
+        """
+        if not facts.has_token:
+            return {}
+        troubles = {}
+        now = fields.Datetime.now()
+        poll, order, oldest = facts.last_poll, facts.last_order, facts.oldest_open
+        # Who uploads the offers need not be polled.
+        limit = company.iused_watch_poll_hours
+        if limit and poll and not facts.location and poll.create_date < now - timedelta(hours=limit):
+            troubles["no_poll"] = self.env._(
+                "iUsed last fetched the offers on %(moment)s. It should do so at least every %(hours)s hours.",
+                moment=self._moment(poll.create_date),
+                hours=limit,
+            )
+        if poll.status >= 400:
+            troubles["poll_failed"] = self.env._(
+                "iUsed could not fetch the offers on %(moment)s. The answer was %(status)s: %(detail)s",
+                moment=self._moment(poll.create_date),
+                status=poll.status,
+                detail=poll.detail,
+            )
+        limit = company.iused_watch_offers
+        if facts.was_read and facts.with_stock < limit:
+            troubles["few_offers"] = self.env._(
+                "iUsed finds %(count)s offers in stock; there should be %(limit)s or more.",
+                count=facts.with_stock,
+                limit=limit,
+            )
+        limit = company.iused_watch_open_hours
+        if limit and oldest and oldest.create_date < now - timedelta(hours=limit):
+            troubles["open_order"] = self.env._(
+                "%(order)s came on %(moment)s and has not left yet. It should leave within %(hours)s hours.",
+                order=oldest.name,
+                moment=self._moment(oldest.create_date),
+                hours=limit,
+            )
+        limit = company.iused_watch_order_days
+        if limit and order and order.create_date < now - timedelta(days=limit):
+            troubles["no_order"] = self.env._(
+                "The last order came on %(moment)s, more than %(days)s days ago.",
+                moment=self._moment(order.create_date),
+                days=limit,
+            )
+        return troubles
+
+    @api.model
+    def _moment(self, moment):
+        return format_datetime(self.env, moment, tz=self.env.tz.zone, dt_format="short")
+
+    # The page --------------------------------------------------------------------------------------------------------
+
+    @api.model
+    @api.readonly
+    def get_overview(self):
+        """Return all that the page of the current company shows, in words.
+
+        :return: dict of `summary`, `steps` (none when all are done), `health` and `counts`; where something can be
+            opened, its name for `open_door` is `door`
+        :raises AccessError: for who is no user of iUsed
+        """
+        if not self.env.user.has_group(USER) and not self.env.is_system():
+            raise AccessError(self.env._("Only iUsed users can see this."))
+        company = self.env.company
+        facts = self._read_facts(company)
+        troubles = self._find_troubles(company, facts)
+        steps = self._prepare_steps(company, facts)
+        health = self._prepare_health(company, facts, troubles) if facts.has_token or facts.location else []
+        return {
+            "company": company.name,
+            "summary": self._summarize(facts, steps, health),
+            "steps": [] if all(step["done"] for step in steps) else steps,
+            "health": health,
+            "counts": self._prepare_counts(facts),
+        }
+
+    @api.model
+    def _door(self, name):
+        """Return the name of what can be opened, or False for who may not."""
+        return self.env.user.has_group(DOORS[name]) and name
+
+    @api.model
+    def _note_who(self, name):
+        """Return who can open what the user may not, in words, or False."""
+        if self._door(name):
+            return False
+        if DOORS[name] == ADMINISTRATOR:
+            return self.env._("Your administrator does this.")
+        return self.env._("Somebody in sales does this.")
+
+    @api.model
+    def _ago(self, moment):
+        """Return a moment in words, such as "3 hours ago"."""
+        delta = moment - fields.Datetime.now()
+        if delta > -timedelta(minutes=1):
+            return self.env._("Just now")
+        return format_timedelta(delta, add_direction=True, locale=babel_locale_parse(self.env.lang))
+
+    @api.model
+    def _summarize(self, facts, steps, health):
+        """Return the page's first line: `kind` (well, open or trouble) and `text`."""
+        troubles = sum(row["state"] == "trouble" for row in health) + bool(facts.stopped)
+        done = sum(step["done"] for step in steps)
+        if troubles == 1:
+            return {"kind": "trouble", "text": self.env._("One thing needs attention")}
+        if troubles:
+            return {"kind": "trouble", "text": self.env._("%s things need attention", troubles)}
+        if done < len(steps):
+            text = self.env._("Getting connected: %(done)s of %(all)s steps done", done=done, all=len(steps))
+            return {"kind": "open", "text": text}
+        return {"kind": "well", "text": self.env._("All is well")}
+
+    @api.model
+    def _prepare_steps(self, company, facts):
+        """Return the steps to be connected, done or not, in the order in which they are best done."""
+        return [
+            self._step(
+                "token",
+                facts.has_token,
+                self.env._("Make an access token"),
+                self.env._("iUsed gets in with it. It is shown once: copy it, and give it to iUsed safely."),
+                self.env._("Make an Access Token"),
+            ),
+            self._step(
+                "products",
+                bool(facts.ready),
+                self.env._("Have offers ready"),
+                self.env._("Switch products on and fill in what they lack: SKU, EAN and two prices."),
+                self.env._("Choose Products"),
+            ),
+            self._step(
+                "share",
+                facts.was_read,
+                self.env._("Let iUsed fetch the offers"),
+                self.env._("Send iUsed the page that tells how. This step is done once iUsed has called."),
+                self.env._("Share with iUsed"),
+            ),
+            self._prepare_webhook_step(company, facts),
+            self._step(
+                "pushes",
+                bool(facts.last_order),
+                self.env._("Receive the first order"),
+                self.env._("Ask iUsed for a test order. It arrives by itself; one that was refused is in the log."),
+                self.env._("Look into the Log"),
+            ),
+        ]
+
+    @api.model
+    def _prepare_webhook_step(self, company, facts):
+        """The address is entered first and then tested; a shipment that was reported has tested it, too."""
+        if not company.iused_webhook_is_set:
+            return self._step(
+                "settings",
+                False,
+                self.env._("Enter the webhook address"),
+                self.env._("iUsed gives it to you: your shipments are reported there."),
+                self.env._("Open the Settings"),
+            )
+        return self._step(
+            "test",
+            bool(company.iused_webhook_tested_at or facts.was_told),
+            self.env._("Test the webhook address"),
+            self.env._("iUsed's server is asked whether it is there. Nothing is reported."),
+            self.env._("Test It"),
+        )
+
+    @api.model
+    def _step(self, door, done, title, text, button):
+        return {
+            "name": door,
+            "done": done,
+            "title": title,
+            "text": text,
+            "button": button,
+            "door": not done and self._door(door),
+            "note": not done and self._note_who(door),
+        }
+
+    @api.model
+    def _prepare_health(self, company, facts, troubles):
+        """Return the rows of what iUsed watches: `state` is ok, trouble, or none where nothing happened yet."""
+        rows = [
+            self._prepare_order_row(facts, troubles),
+            self._prepare_open_row(facts, troubles),
+            self._health_row(
+                "offers",
+                self.env._("Offers with stock"),
+                str(facts.with_stock),
+                "",
+                troubles.get("few_offers"),
+                "ready",
+                happened=facts.was_read,
+            ),
+        ]
+        if facts.last_poll or not facts.location:
+            rows.insert(0, self._prepare_poll_row(facts, troubles))
+        if facts.location:
+            rows.append(self._prepare_upload_row(facts.location))
+        if company.iused_sending_stopped:
+            stopped = company.iused_sending_stopped
+            row = self._health_row(
+                "sending", self.env._("Shipment updates"), self.env._("Stopped"), "", stopped, "settings"
+            )
+            rows.append(row)
+        return rows
+
+    @api.model
+    def _health_row(self, name, title, value, note, trouble, door, happened=True):
+        return {
+            "name": name,
+            "title": title,
+            "value": value,
+            "note": trouble or note,
+            "state": "trouble" if trouble else "ok" if happened else "none",
+            "door": self._door(door),
+        }
+
+    @api.model
+    def _prepare_poll_row(self, facts, troubles):
+        poll = facts.last_poll
+        trouble = " ".join(troubles[kind] for kind in ("no_poll", "poll_failed") if kind in troubles)
+        if not poll:
+            value, note = self.env._("Not yet"), ""
+        else:
+            value = self._ago(poll.create_date)
+            note = (
+                self.env._("Nothing had changed (304)")
+                if poll.status == 304
+                else self.env._("%(count)s offers (%(status)s)", count=poll.offers, status=poll.status)
+            )
+        return self._health_row("poll", self.env._("Last poll"), value, note, trouble, "polls", happened=bool(poll))
+
+    @api.model
+    def _prepare_order_row(self, facts, troubles):
+        order = facts.last_order
+        return self._health_row(
+            "order",
+            self.env._("Last order"),
+            self._ago(order.create_date) if order else self.env._("Not yet"),
+            f"{order.name} · {order.iused_reference}" if order else "",
+            troubles.get("no_order"),
+            "orders",
+            happened=bool(order),
+        )
+
+    @api.model
+    def _prepare_open_row(self, facts, troubles):
+        oldest = facts.oldest_open
+        return self._health_row(
+            "open",
+            self.env._("Oldest open order"),
+            self._ago(oldest.create_date) if oldest else self.env._("None"),
+            self.env._("%(order)s, of %(count)s that have not left", order=oldest.name, count=facts.open_orders)
+            if oldest
+            else "",
+            troubles.get("open_order"),
+            "open_orders",
+            happened=bool(facts.last_order),
+        )
+
+    @api.model
+    def _prepare_upload_row(self, location):
+        states = dict(location._fields["state"]._description_selection(self.env))
+        return self._health_row(
+            "upload",
+            self.env._("Last upload"),
+            self._ago(location.last_upload) if location.last_upload else self.env._("Not yet"),
+            self.env._("%s offers", location.last_offers) if location.last_upload else states[location.state],
+            location.state in ("missing", "stopped", "retry") and (location.last_error or states[location.state]),
+            "sftp",
+            happened=bool(location.last_upload),
+        )
+
+    @api.model
+    def _prepare_counts(self, facts):
+        """Return the numbers of the page, each with the list behind it; `kind` says where one is bad news."""
+        counts = [
+            ("ready", self.env._("Offers ready"), facts.ready, ""),
+            ("not_ready", self.env._("Offers not ready"), facts.not_ready, "warning"),
+            ("orders_today", self.env._("Orders today"), facts.orders_today, ""),
+            ("untold", self.env._("Updates waiting"), facts.untold, ""),
+            ("stopped", self.env._("Updates stopped"), facts.stopped, "danger"),
+        ]
+        return [
+            {"name": name, "label": label, "value": value, "kind": value and kind, "door": self._door(name)}
+            for name, label, value, kind in counts
+        ]
+
+    # Doors -----------------------------------------------------------------------------------------------------------
+
+    @api.model
+    def open_door(self, name):
+        """Return the action behind a button or a number of the page.
+
+        :param str name: of `DOORS`
+        :raises AccessError: for who may not open it
+        """
+        if name not in DOORS or not self._door(name):
+            raise AccessError(self.env._("You cannot open this."))
+        return getattr(self, f"_open_{name}")()
+
+    def _open_token(self):
+        return self.env["res.config.settings"].create({}).action_iused_make_token()
+
+    def _open_test(self):
+        return self.env["res.config.settings"].create({}).action_iused_test_webhook()
+
+    def _open_share(self):
+        return self.env["res.company"].action_iused_share()
+
+    def _open_settings(self):
+        return self._action("iused_settings_action")
+
+    def _open_sftp(self):
+        return self.env["iused.sftp.location"].action_open()
+
+    def _open_products(self):
+        return self._action("iused_offer_action", context={})
+
+    def _open_ready(self):
+        return self._action(
+            "iused_offer_action", self.env._("Offers Ready"), Domain("iused_state", "=", "ready"), context={}
+        )
+
+    def _open_not_ready(self):
+        return self._action(
+            "iused_offer_action", self.env._("Offers Not Ready"), Domain("iused_state", "=", "not_ready"), context={}
+        )
+
+    def _open_polls(self):
+        return self._action("iused_exchange_action", context={"search_default_polls": 1})
+
+    def _open_pushes(self):
+        return self._action("iused_exchange_action", context={"search_default_orders": 1})
+
+    def _open_orders(self):
+        return self._action("iused_order_action", domain=self._orders_domain(self.env.company))
+
+    def _open_orders_today(self):
+        return self._action(
+            "iused_order_action", self.env._("Orders Today"), self._orders_today_domain(self.env.company)
+        )
+
+    def _open_open_orders(self):
+        return self._action("iused_order_action", self.env._("Open Orders"), self._open_orders_domain(self.env.company))
+
+    def _open_untold(self):
+        domain = Domain("company_id", "=", self.env.company.id) & Domain("state", "in", UNTOLD)
+        return self._action("iused_shipment_update_action", self.env._("Updates Waiting"), domain)
+
+    def _open_stopped(self):
+        domain = Domain("company_id", "=", self.env.company.id) & Domain("state", "=", "stopped")
+        return self._action("iused_shipment_update_action", self.env._("Updates Stopped"), domain)
+
+    def _action(self, name, title=None, domain=None, context=None):
+        """Return one of our actions, with another title, domain or context where they are given."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(f"sale_iused.{name}")
+        if title:
+            action["display_name"] = action["name"] = title
+        if domain is not None:
+            action["domain"] = list(domain)
+        if context is not None:
+            action["context"] = context
+        return action

@@ -1,0 +1,141 @@
+"""The log of what went over the wire: polls are in it at no cost to iUsed, and people can read it."""
+
+from datetime import timedelta
+
+import psycopg2
+
+from odoo import fields
+from odoo.tests import tagged
+
+from .common import IusedCase, IusedHttpCase
+
+
+@tagged("post_install", "-at_install")
+class TestPollLog(IusedHttpCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.phone = cls._make_phone("PHONE", 2)
+
+    def _get(self, query="", method="GET", **headers):
+        return self._call(method, f"/offers{query}", **{"Accept_Encoding": "identity", **headers})
+
+    def _rows(self, company=None):
+        return self.env["iused.exchange"].search([("company_id", "=", (company or self.company).id)])
+
+    def test_poll_leaves_a_row(self):
+        self._make_phone("ANOTHER")
+        answer = self._get()
+        row = self._rows()
+        self.assertEqual(len(row), 1)
+        self.assertEqual((row.kind, row.direction, row.method, row.status), ("offers", "in", "GET", 200))
+        self.assertEqual((row.path, row.offers, row.size), ("/iused/v1/offers", 2, len(answer.content)))
+        self.assertEqual((row.create_uid, row.detail), (self.iused_user, False))
+        self.assertGreater(row.duration, 0)
+        self.assertLess(row.duration, 60)
+
+    def test_page_tells_its_own_offers(self):
+        for number in range(4):
+            self._make_phone(f"PHONE-{number}")
+        self._get("?limit=3&page=2&format=csv&locale=nl_NL")
+        row = self._rows()
+        self.assertEqual((row.offers, row.path), (2, "/iused/v1/offers?limit=3&page=2&format=csv&locale=nl_NL"))
+
+    def test_unchanged_feed_and_heading_alone(self):
+        etag = self._get().headers["ETag"]
+        self.assertEqual(self._get(If_None_Match=etag).status_code, 304)
+        self._get(method="HEAD")
+        heading, unchanged, _whole = self._rows()
+        self.assertEqual((unchanged.status, unchanged.size, unchanged.offers), (304, 0, 0))
+        self.assertEqual((heading.status, heading.method, heading.size), (200, "HEAD", 0))
+
+    def test_refused_polls_say_what_was_wrong(self):
+        for query, method, status, words in (
+            ("?limit=0&page=x", "GET", 400, "limit It must be a whole number from 1 to 100000."),
+            ("", "POST", 405, "POST is not possible here"),
+        ):
+            with self.subTest(status):
+                before = self._rows()
+                answer = self._get(query, method=method)
+                row = self._rows() - before
+                self.assertEqual((answer.status_code, row.status, row.method), (status, status, method))
+                self.assertIn(words, row.detail)
+                self.assertEqual(row.size, len(answer.content))
+
+    def test_crash_leaves_a_row_without_inner_matters(self):
+        def crash(*_args, **_choice):
+            raise KeyError("inner matter")
+
+        self.patch(self.registry["iused.offer.feed"], "_offers_query", crash)
+        with self.assertLogs("odoo.http", "ERROR"):
+            self._get()
+        row = self._rows()
+        self.assertEqual(row.status, 500)
+        self.assertNotIn("inner matter", row.detail)
+
+    def test_key_in_the_address_is_not_kept(self):
+        self._get(f"?token={self.key}&limit=2")
+        row = self._rows()
+        self.assertEqual((row.status, row.path), (400, "/iused/v1/offers?token=***&limit=2"))
+        self.assertNotIn(self.key, f"{row.path} {row.detail}")
+
+    def test_address_of_any_length_and_kind(self):
+        for query in (f"?locale={'x' * 5000}", "?locale=%00", "?locale=%ff", "?%00=1"):
+            with self.subTest(query[:20]):
+                before = self._rows()
+                self.assertEqual(self._get(query).status_code, 400)
+                row = self._rows() - before
+                self.assertEqual(row.status, 400)
+                self.assertLessEqual(len(row.path), 500)
+
+    def test_unknown_callers_leave_nothing(self):
+        before = self.env["iused.exchange"].search_count([])
+        self.assertEqual(self._get(key="wrong").status_code, 401)
+        self.assertEqual(self.env["iused.exchange"].search_count([]), before)
+
+    def test_companies_have_their_own(self):
+        other = self._make_company("Other refurbisher")
+        self._get(key=self._make_key(other))
+        self.assertFalse(self._rows())
+        self.assertEqual(self._rows(other).status, 200)
+
+    def test_poll_is_served_where_it_cannot_be_written_down(self):
+        def fail(*_args):
+            raise psycopg2.errors.LockNotAvailable("canceling statement due to lock timeout")
+
+        self.patch(self.registry["iused.exchange"], "_log_poll", fail)
+        with self.assertLogs("odoo.addons.sale_iused.models.ir_http", "WARNING"):
+            answer = self._get()
+        self.assertEqual([offer["sku"] for offer in answer.json()], ["PHONE"])
+        with self.assertLogs("odoo.addons.sale_iused.models.ir_http", "WARNING"):
+            self.assertProblem(self._get(method="DELETE"), 405)
+        self.assertFalse(self._rows())
+
+
+@tagged("post_install", "-at_install")
+class TestLogRetention(IusedCase):
+    def _make_rows(self, company, days, **values):
+        rows = self.env["iused.exchange"].create(
+            [{"company_id": company.id, "kind": "offers", "direction": "out", **values} for _day in days]
+        )
+        self.env.flush_all()
+        for row, day in zip(rows, days, strict=True):
+            before = fields.Datetime.now() - timedelta(days=day)
+            self.env.cr.execute("UPDATE iused_exchange SET create_date = %s WHERE id = %s", [before, row.id])
+        self.env.invalidate_all()
+        return rows
+
+    def test_old_rows_are_deleted_also_of_a_company_that_uploads_only(self):
+        uploader = self._make_company("Uploads only")
+        self.assertFalse(uploader.iused_user_id)
+        uploader.iused_retention_days = 10
+        old, young = self._make_rows(uploader, [11, 9])
+        ours = self._make_rows(self.company, [11])
+        self.env["iused.exchange"]._gc_exchanges()
+        self.assertFalse(old.exists())
+        self.assertTrue((young | ours).exists() == young | ours)
+
+    def test_last_poll_is_kept_however_old(self):
+        older, last = self._make_rows(self.company, [300, 200], direction="in", status=200)
+        self.env["iused.exchange"]._gc_exchanges()
+        self.assertEqual((older | last).exists(), last)

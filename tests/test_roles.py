@@ -1,0 +1,197 @@
+"""Each kind of user opens each screen that the menus offer, and none of the others."""
+
+from lxml import etree
+
+from odoo.exceptions import AccessError
+from odoo.tests import tagged
+from odoo.tests.common import Form
+
+from .common import IusedCase
+
+# What a person sees of the app, by the xml ids of the menus.
+SALES = {"offers", "orders", "shipment_updates", "exchanges"}
+USERS = {
+    "seller": (("sales_team.group_sale_salesman",), SALES),
+    "sales manager": (("sales_team.group_sale_manager",), SALES | {"share"}),
+    # Odoo's own delivery form needs the second group where carriers have zip prefixes.
+    "stock user": (("stock.group_stock_user", "base.group_partner_manager"), {"shipment_updates", "exchanges"}),
+    "iused user": (("sale_iused.group_iused_user",), {"shipment_updates", "exchanges"}),
+    "iused manager": (("sale_iused.group_iused_manager",), {"shipment_updates", "exchanges", "share"}),
+    "accountant": (("account.group_account_invoice",), set()),
+    "employee": ((), set()),
+    "administrator": (
+        ("base.group_system", "sales_team.group_sale_manager", "stock.group_stock_manager"),
+        SALES | {"share", "settings"},
+    ),
+}
+
+
+@tagged("post_install", "-at_install")
+class TestRoles(IusedCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.users = {name: cls._new_user(name, *groups) for name, (groups, _menus) in USERS.items()}
+        cls.phone = cls._make_phone("PHONE", 2)
+        cls.order = cls._receive(cls._make_order(cls.phone))
+        cls.picking = cls._deliver(cls.order)
+        cls.update = cls.picking.iused_update_ids
+        cls.invoice = cls._make_invoice(cls.order)
+        cls.exchange = cls.env["iused.exchange"].create(
+            {
+                "company_id": cls.company.id,
+                "kind": "order",
+                "direction": "in",
+                "method": "POST",
+                "path": "/iused/v1/orders",
+                "request_body": "{}",
+            }
+        )
+
+    @classmethod
+    def _make_invoice(cls, order):
+        """Return the invoice of an order; the company has no chart of accounts yet."""
+        accounts = cls.env["account.account"].create(
+            [
+                {"name": kind, "code": code, "account_type": kind}
+                for kind, code in (("income", "800000"), ("asset_receivable", "130000"))
+            ]
+        )
+        cls.env["account.journal"].create(
+            {"name": "Sales", "code": "SAL", "type": "sale", "default_account_id": accounts[0].id}
+        )
+        order.partner_id.property_account_receivable_id = accounts[1]
+        return order._create_invoices()
+
+    def _menus(self, user):
+        """Return the menus of the app that a user sees, by their name in the xml id."""
+        menus = self.env["ir.ui.menu"].with_user(user)
+        root = self.env.ref("sale_iused.menu_iused_root")
+        visible = menus.browse(menus._visible_menu_ids())
+        inner = visible.filtered(lambda menu: menu.parent_id == root.with_user(user))
+        names = {menu: menu.sudo().get_external_id()[menu.id] for menu in inner}
+        return {name.removeprefix("sale_iused.menu_iused_"): menu for menu, name in names.items()}
+
+    def _open(self, action, env):
+        """Load every view of an action as the web client does, and read what they show."""
+        model = env[action.res_model].with_context(allowed_company_ids=self.company.ids)
+        views = model.get_views(
+            [(False, kind) for kind in [*action.view_mode.split(","), "search"]], {"action_id": action.id}
+        )["views"]
+        for kind in ("list", "kanban", "form"):
+            if kind in views:
+                names = self._names(views[kind]["arch"], model)
+                model.web_search_read([], {name: {} for name in names}, limit=5)
+        return views
+
+    def _names(self, arch, model):
+        """Return the fields that a view shows, those of the lists in it left out."""
+        tree = etree.fromstring(arch)
+        return {
+            node.get("name")
+            for node in tree.iter("field")
+            if node.get("name") in model._fields and not any(a.tag == "field" for a in node.iterancestors())
+        }
+
+    def test_each_user_sees_the_menus_of_the_role(self):
+        for name, (_groups, expected) in USERS.items():
+            with self.subTest(user=name):
+                menus = set(self._menus(self.users[name]))
+                self.assertLessEqual(expected, menus)
+                self.assertFalse((SALES | {"share", "settings"}) - expected & menus)
+                if not expected:
+                    self.assertFalse(menus)
+
+    def test_each_user_opens_all_that_the_menus_offer(self):
+        for name, user in self.users.items():
+            for menu_name, menu in self._menus(user).items():
+                if menu.action._name == "ir.actions.act_window":
+                    with self.subTest(user=name, menu=menu_name):
+                        self.assertTrue(self._open(menu.action.sudo(), self.env(user=user)))
+
+    def test_ordinary_forms_open_for_everybody_who_had_them(self):
+        documents = [
+            (self.order, {"seller", "sales manager", "administrator"}),
+            (self.picking, {"stock user", "administrator"}),
+            (self.update, {"seller", "sales manager", "administrator", "stock user", "iused user", "iused manager"}),
+            (self.exchange, {"seller", "sales manager", "administrator", "stock user", "iused user", "iused manager"}),
+            (self.phone, set(USERS)),
+            (self.phone.product_tmpl_id, set(USERS)),
+            (self.order.partner_id, set(USERS)),
+            (self.order.partner_shipping_id, set(USERS)),
+            (self.invoice, {"accountant"}),
+        ]
+        for record, names in documents:
+            for name in names:
+                with self.subTest(user=name, model=record._name):
+                    self.assertTrue(Form(record.with_user(self.users[name])).id)
+
+    def test_bodies_are_for_managers(self):
+        for name, allowed in (
+            ("seller", False),
+            ("stock user", False),
+            ("iused manager", True),
+            ("sales manager", True),
+        ):
+            exchange = self.exchange.with_user(self.users[name])
+            with self.subTest(user=name):
+                self.assertEqual("request_body" in exchange.fields_get(), allowed)
+                if allowed:
+                    self.assertEqual(exchange.request_body, "{}")
+                else:
+                    with self.assertRaises(AccessError):
+                        exchange.read(["request_body"])
+
+    def test_who_may_ask_for_what(self):
+        """Of each method: who may call it. The others are refused, whatever the screen shows."""
+        staff = {"seller", "sales manager", "stock user", "iused user", "iused manager", "administrator"}
+        managers = {"sales manager", "iused manager", "administrator"}
+        for record, method, allowed in (
+            (self.update, "action_send_now", staff),
+            (self.update, "action_drop", staff),
+            (self.company, "action_iused_resume_sending", managers),
+            (self.company, "action_iused_share", managers),
+        ):
+            for name, user in self.users.items():
+                with self.subTest(method=method, user=name):
+                    if name in allowed:
+                        getattr(record.with_user(user), method)()
+                    else:
+                        with self.assertRaises(AccessError):
+                            getattr(record.with_user(user), method)()
+
+    def test_only_managers_process_again(self):
+        for name in ("seller", "stock user", "iused user", "accountant", "employee"):
+            with self.subTest(user=name), self.assertRaises(AccessError):
+                self.exchange.with_user(self.users[name]).action_process_again()
+
+    def test_others_reach_nothing_of_iused(self):
+        for name in ("accountant", "employee"):
+            for model in ("iused.shipment.update", "iused.exchange", "iused.sftp.location", "iused.field.mapping"):
+                with self.subTest(user=name, model=model), self.assertRaises(AccessError):
+                    self.env[model].with_user(self.users[name]).search([])
+
+    def test_another_company_sees_nothing_of_this_one(self):
+        other = self._make_company("Other refurbisher")
+        for number, (name, (groups, menus)) in enumerate(USERS.items()):
+            if not menus:
+                continue
+            user = self._new_user(f"other {number}", *groups, company=other)
+            for record in (self.update, self.exchange):
+                record = record.with_context(allowed_company_ids=other.ids)
+                with self.subTest(user=name, model=record._name):
+                    self.assertFalse(record.with_user(user).search([]))
+                    with self.assertRaises(AccessError):
+                        record.with_user(user).read(["create_date"])
+
+    def test_privilege_is_held_by_those_who_sell_or_ship(self):
+        for name, user_too, manager_too in (
+            ("seller", True, False),
+            ("stock user", True, False),
+            ("sales manager", True, True),
+            ("accountant", False, False),
+        ):
+            user = self.users[name]
+            with self.subTest(user=name):
+                self.assertEqual(user.has_group("sale_iused.group_iused_user"), user_too)
+                self.assertEqual(user.has_group("sale_iused.group_iused_manager"), manager_too)
