@@ -282,7 +282,7 @@ class IusedExchange(models.Model):
 
     @api.autovacuum
     def _gc_exchanges(self):
-        """Delete what is older than its company's retention, but for the last poll: it tells since when there was none."""
+        """Delete what is older than its company's retention, but for the last poll: since then there was none."""
         for (company,) in self._read_group([], ["company_id"]):
             before = fields.Datetime.now() - timedelta(days=company.iused_retention_days)
             old = self.search(

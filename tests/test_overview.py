@@ -1,4 +1,4 @@
-"""The overview: what is still to do, what iUsed watches, and numbers with the lists behind them, for each kind of user."""
+"""The overview: what is still to do, what iUsed watches, and the numbers of the day, for each kind of user."""
 
 from datetime import timedelta
 

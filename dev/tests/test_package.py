@@ -25,9 +25,9 @@ def test_package_holds_the_addon_and_nothing_of_its_development(package):
     names = [name.removeprefix("sale_iused/") for name in package.namelist()]
     assert not [name for name in package.namelist() if not name.startswith("sale_iused/")]
     assert {"__manifest__.py", "README.md", "LICENSE", "static/description/icon.png"} <= set(names)
-    assert {name.partition("/")[0] for name in names if "/" in name} <= {
-        "controllers", "data", "i18n", "migrations", "models", "report", "security", "static", "tools", "views", "wizards"
-    }  # fmt: skip
+    folders = {name.partition("/")[0] for name in names if "/" in name}
+    assert not {"dev", "tests", ".ci", ".dev"} & folders
+    assert {"controllers", "data", "models", "security", "static", "tools", "views", "wizards"} <= folders
 
 
 def test_every_file_of_the_manifest_and_picture_of_the_page_is_in_it(package):
