@@ -46,7 +46,7 @@ fields = rows("SELECT table_name, column_name FROM information_schema.columns WH
               " AND column_name LIKE 'iused%%' AND table_name NOT LIKE 'iused%%' ORDER BY 1, 2")
 result = {
     "rows": {table: rows(f'SELECT to_jsonb(t) FROM "{table}" t ORDER BY to_jsonb(t)::text') for table in own},
-    "fields": {f"{table}.{column}": rows(f'SELECT to_jsonb(t) - \'write_date\' FROM (SELECT * FROM "{table}") t'
+    "fields": {f"{table}.{column}": rows(f'SELECT to_jsonb(t) FROM (SELECT * FROM "{table}") t'
                                          f' WHERE "{column}" IS NOT NULL ORDER BY to_jsonb(t)::text')
                for table, column in fields},
     "offers": [text.removesuffix(",")
