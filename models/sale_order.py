@@ -16,6 +16,8 @@ from ..tools.order_payload import JsonError, PayloadError, parse_json, read_orde
 from ..tools.problem import problem
 from .iused_shipment_update import FARTHEST_FIRST, STATES
 
+MOST_LOCKED = 20  # products of one order; the database has room for some thousand locks
+
 
 class SaleOrder(models.Model):
     _inherit = "sale.order"
@@ -160,10 +162,7 @@ class SaleOrder(models.Model):
         :raises werkzeug.exceptions.HTTPException: 422 with every fault at once; 409 where the order conflicts with what
             is already known under its reference, or where stock is short and the company refuses that
         """
-        keys = [self._iused_lock_key(company, payload.order_id)]
-        if company.iused_shortage_policy == "refuse":
-            keys.append(f"sale_iused {company.id} stock")  # two orders must not both count on the last piece
-        self._iused_lock(*keys)
+        self._iused_lock(self._iused_lock_key(company, payload.order_id), *self._iused_stock_keys(company, payload))
         known = self._iused_search_reference(company, payload.order_id)
         if known:
             known._iused_receive_again(payload)
@@ -173,6 +172,16 @@ class SaleOrder(models.Model):
     @api.model
     def _iused_lock_key(self, company, reference):
         return f"sale_iused {company.id} order {reference}"
+
+    @api.model
+    def _iused_stock_keys(self, company, payload):
+        """Return the lock keys of the stock that an order takes."""
+        if company.iused_shortage_policy == "refuse":
+            return [f"sale_iused {company.id} stock"]  # two orders must not both count on the last piece
+        # Odoo reserves the oldest pieces: two orders of one product at once would take the same ones, and one of them
+        # be replayed after many seconds, or given up. Sorted, so that no two orders wait for each other.
+        codes = sorted({line.sku or line.ean for line in payload.lines})[:MOST_LOCKED]
+        return [f"sale_iused {company.id} product {code}" for code in codes]
 
     @api.model
     def _iused_lock(self, *keys):

@@ -39,8 +39,10 @@ class StockMoveLine(models.Model):
             whole = updates_sudo.filtered(lambda update: update.grouping == "delivery")
             self.env["iused.shipment.update"].sudo()._enqueue(
                 late_sudo.filtered(
-                    lambda line: (line.move_id.sale_line_id.order_id, line.picking_id)
-                    not in {(update.order_id, update.picking_id) for update in whole}
+                    lambda line: (
+                        (line.move_id.sale_line_id.order_id, line.picking_id)
+                        not in {(update.order_id, update.picking_id) for update in whole}
+                    )
                 )
             )
         return lines
