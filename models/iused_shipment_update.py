@@ -217,7 +217,8 @@ class IusedShipmentUpdate(models.Model):
             return
         self.env["ir.cron.trigger"].sudo().create({"cron_id": cron_sudo.id, "call_at": fields.Datetime.now()})
         # As `ir.cron._trigger` does, but aside: it opens a connection of its own to wake the workers up, which takes
-        # longer than all else that the addon does at a validation.
+        # longer than all else that the addon does at a validation. Where it comes to nothing, as at a shutdown, they
+        # wake up by themselves within a minute.
         postcommit = self.env.cr.postcommit
         if not postcommit.data.get("sale_iused.wake"):
             postcommit.data["sale_iused.wake"] = True
