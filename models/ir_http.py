@@ -4,7 +4,7 @@ import logging
 import threading
 from functools import partial
 
-from psycopg2 import Error, OperationalError
+from psycopg2 import OperationalError
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from odoo import api, models
@@ -147,7 +147,7 @@ class IrHttp(models.AbstractModel):
                     answer.response.get_data(as_text=True),
                 )
                 retrying(log, env)  # and commits
-        except Error:
+        except Exception:
             # The answer must reach iUsed all the same, which then repeats the push or asks.
             _logger.exception("A refused order of iUsed could not be written down")
 

@@ -1,7 +1,9 @@
 import hashlib
 import json
+import logging
 from datetime import timedelta
 
+from psycopg2 import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from odoo import api, fields, models
@@ -11,6 +13,8 @@ from odoo.tools import plaintext2html
 
 from ..tools.order_payload import JsonError, explain, parse_json
 from .ir_http import ROUTE_PREFIX
+
+_logger = logging.getLogger(__name__)
 
 VACUUM_BATCH = 10_000  # rows deleted at a time
 
@@ -160,11 +164,19 @@ class IusedExchange(models.Model):
                 "reference": reference,
                 "order_id": reference and orders._iused_search_reference(company, reference).id,
                 "state": "refused",
+                "detail": self._describe(answer).replace("\n", " "),
                 "cause": cause,
             },
         )
         if status != 503:  # which iUsed repeats
-            exchange._tell_responsible()
+            try:
+                with self.env.cr.savepoint():
+                    exchange._tell_responsible()
+            except OperationalError:
+                raise  # a lost race, or no database: all of this again, or nothing
+            except Exception:
+                # What was pushed is kept all the same.
+                _logger.exception("Nobody could be told of a refused order of iUsed")
         return exchange
 
     @api.model

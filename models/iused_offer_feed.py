@@ -482,7 +482,7 @@ class IusedOfferFeed(models.AbstractModel):
     def _available_pieces(self, company, products):
         """Return how many pieces of some products are left, by the rule of the feed.
 
-        :rtype: dict: product id -> int; products whose stock is not counted are left out
+        :rtype: dict: product id -> int; kits and products whose stock is not counted are left out
         """
         products = products.filtered("is_storable")
         query = SQL(
@@ -492,7 +492,8 @@ class IusedOfferFeed(models.AbstractModel):
                FROM product_product product
           LEFT JOIN stock ON stock.product_id = product.id
           LEFT JOIN demand ON demand.product_id = product.id
-              WHERE product.id = ANY(%(products)s)""",
+              WHERE product.id = ANY(%(products)s) AND NOT %(kit)s""",
+            kit=self._kit_condition(company),
             stock=self._stock_query(company),
             demand=self._demand_query(company),
             pieces=self._pieces_left(),

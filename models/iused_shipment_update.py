@@ -217,7 +217,8 @@ class IusedShipmentUpdate(models.Model):
             return
         self.env["ir.cron.trigger"].sudo().create({"cron_id": cron_sudo.id, "call_at": fields.Datetime.now()})
         # As `ir.cron._trigger` does, but aside: it opens a connection of its own to wake the workers up, which takes
-        # longer than all else that the addon does at a validation.
+        # longer than all else that the addon does at a validation. Where it comes to nothing, as at a shutdown, they
+        # wake up by themselves within a minute.
         postcommit = self.env.cr.postcommit
         if not postcommit.data.get("sale_iused.wake"):
             postcommit.data["sale_iused.wake"] = True
@@ -393,54 +394,63 @@ class IusedShipmentUpdate(models.Model):
 
     @api.model
     def _send_company(self, company_sudo):
-        """Send a company's due updates in the order in which they were made; yield after each the seconds left.
+        """Send a company's due updates in the order in which they were made; yield now and then the seconds left.
 
         The company's run ends where iUsed cannot be reached or shuts it out: one try is enough to know. An update that
         could not be sent holds back the later ones of its order.
         """
         down = bool(self.search_count(self._hold_domain() & Domain("company_id", "=", company_sudo.id), limit=1))
         held_back = self._held_back_orders(company_sudo)
-        failures = last_id = sent = counted = 0
+        failures = sent = counted = 0
         connection = company_sudo._iused_connection()
         if not connection:
             return  # the settings changed meanwhile
         with open_session(connection["url"]) as session:
-            while jobs := self._prepare_jobs(company_sudo, last_id):
-                if company_sudo._iused_connection() != connection:
-                    return  # the settings changed: the next run takes them
-                for job in jobs:
-                    last_id = job["update"].id
-                    if job["order_id"] in held_back:
-                        continue
-                    outcome = job["update"]._attempt(job, session, connection, failures, down)
-                    sent += 1
-                    # Each update is committed by itself, so that a crash repeats one at most. To write the progress
-                    # costs as much as the update, hence not every time.
-                    if (
-                        sent % PROGRESS_EVERY
-                        and outcome
-                        and outcome.verdict == Outcome.ACCEPTED
-                        and outcome.duration < 1
-                    ):
-                        self.env.cr.commit()  # pylint: disable=invalid-commit
-                    else:
-                        yield self.env["ir.cron"]._commit_progress(sent - counted)
-                        counted = sent
-                    if outcome is None:
-                        held_back.add(job["order_id"])
-                    elif outcome.verdict == Outcome.CLOSED:
+            for job in self._take_jobs(company_sudo, connection, held_back):
+                outcome = job["update"]._attempt(job, session, connection, failures, down)
+                sent, left = sent + 1, None
+                # Each update is committed by itself, so that a crash repeats one at most. To write the progress costs
+                # as much as the update, hence not every time.
+                if sent % PROGRESS_EVERY and outcome and outcome.verdict == Outcome.ACCEPTED and outcome.duration < 1:
+                    self.env.cr.commit()  # pylint: disable=invalid-commit
+                else:
+                    left = self.env["ir.cron"]._commit_progress(sent - counted)
+                    counted = sent
+                if outcome is None:
+                    held_back.add(job["order_id"])
+                elif outcome.verdict == Outcome.CLOSED:
+                    return
+                elif outcome.verdict == Outcome.RETRY:
+                    held_back.add(job["order_id"])
+                    failures += 1
+                    if self._is_down(outcome, failures):
                         return
-                    elif outcome.verdict == Outcome.RETRY:
-                        held_back.add(job["order_id"])
-                        failures += 1
-                        if self._is_down(outcome, failures):
-                            return
-                    else:
-                        failures = 0
-                        if down:
-                            self._lift_holds(company_sudo, failed=True)
-                            self.env["ir.cron"]._commit_progress()
-                            down = False
+                else:
+                    failures = 0
+                    if down:
+                        self._lift_holds(company_sudo, failed=True)
+                        self.env["ir.cron"]._commit_progress()
+                        down = False
+                if left is not None and not failures:
+                    # A row of failures is seen through: the next run would begin to count anew, and never learn that
+                    # an iUsed that takes its time to fail is down.
+                    yield left
+
+    @api.model
+    def _take_jobs(self, company_sudo, connection, held_back):
+        """Yield what is to be sent, job by job, until the company's settings change; see `_prepare_jobs`.
+
+        :param dict connection: the settings that the run began with
+        :param set held_back: ids of the orders to leave out
+        """
+        last_id = 0
+        while jobs := self._prepare_jobs(company_sudo, last_id):
+            if company_sudo._iused_connection() != connection:
+                return  # the next run takes the new ones
+            for job in jobs:
+                last_id = job["update"].id
+                if job["order_id"] not in held_back:
+                    yield job
 
     @api.model
     def _held_back_orders(self, company_sudo):

@@ -3,6 +3,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import datetime, time
+from functools import cache
 
 from psycopg2.errors import UniqueViolation
 
@@ -15,6 +16,8 @@ from odoo.tools.misc import formatLang
 from ..tools.order_payload import JsonError, PayloadError, parse_json, read_order
 from ..tools.problem import problem
 from .iused_shipment_update import FARTHEST_FIRST, STATES
+
+MOST_LOCKED = 20  # products of one order; the database has room for some thousand locks
 
 
 class SaleOrder(models.Model):
@@ -160,10 +163,7 @@ class SaleOrder(models.Model):
         :raises werkzeug.exceptions.HTTPException: 422 with every fault at once; 409 where the order conflicts with what
             is already known under its reference, or where stock is short and the company refuses that
         """
-        keys = [self._iused_lock_key(company, payload.order_id)]
-        if company.iused_shortage_policy == "refuse":
-            keys.append(f"sale_iused {company.id} stock")  # two orders must not both count on the last piece
-        self._iused_lock(*keys)
+        self._iused_lock(self._iused_lock_key(company, payload.order_id), *self._iused_stock_keys(company, payload))
         known = self._iused_search_reference(company, payload.order_id)
         if known:
             known._iused_receive_again(payload)
@@ -173,6 +173,16 @@ class SaleOrder(models.Model):
     @api.model
     def _iused_lock_key(self, company, reference):
         return f"sale_iused {company.id} order {reference}"
+
+    @api.model
+    def _iused_stock_keys(self, company, payload):
+        """Return the lock keys of the stock that an order takes."""
+        if company.iused_shortage_policy == "refuse":
+            return [f"sale_iused {company.id} stock"]  # two orders must not both count on the last piece
+        # Odoo reserves the oldest pieces: two orders of one product at once would take the same ones, and one of them
+        # be replayed after many seconds, or given up. Sorted, so that no two orders wait for each other.
+        codes = sorted({line.sku or line.ean for line in payload.lines})[:MOST_LOCKED]
+        return [f"sale_iused {company.id} product {code}" for code in codes]
 
     @api.model
     def _iused_lock(self, *keys):
@@ -235,15 +245,18 @@ class SaleOrder(models.Model):
                     "detail": f"Prices are in {company.currency_id.name} here, not in {payload.currency}.",
                 }
             )
-        products = [self._iused_find_product(line, faults) for line in payload.lines]
+        find = cache(self.env["product.product"]._iused_find)  # an order of 1,000 lines has few products
+        products = [self._iused_find_product(line, find, faults) for line in payload.lines]
         if faults:
             raise problem(422, f"Order {payload.order_id} is refused; nothing was stored.", errors=faults)
         return products
 
     @api.model
-    def _iused_find_product(self, line, faults):
-        """Return the product of a line; what is wrong with it is added to `faults`."""
-        find = self.env["product.product"]._iused_find
+    def _iused_find_product(self, line, find, faults):
+        """Return the product of a line; what is wrong with it is added to `faults`.
+
+        :param find: `product.product._iused_find`
+        """
         products, field, detail = find(line.sku, line.ean), "sku" if line.sku else "ean", ""
         if len(products) != 1:
             text = f"{field.upper()} {line.sku or line.ean}"

@@ -40,6 +40,9 @@ class TestOrderLog(IusedHttpCase):
         answer = self._push(self._unknown())
         row = self._rows()
         self.assertEqual((row.status, row.state, row.answer_body), (422, "refused", answer.text))
+        self.assertEqual(
+            row.detail, f"Order {row.reference} is refused; nothing was stored. /lines/0/sku SKU LATER is not known."
+        )
         self.assertFalse(row.order_id)
         self.assertEqual(self.env["res.partner"].search_count([]), partners)
 
@@ -75,6 +78,23 @@ class TestOrderLog(IusedHttpCase):
         row = self._rows()
         self.assertEqual((row.status, row.state), (500, "refused"))
         self.assertNotIn("inner matter", row.answer_body)
+
+    def test_refusal_is_answered_and_written_down_though_nobody_can_be_told(self):
+        def crash(*_args, **_kwargs):
+            raise KeyError("nobody there")
+
+        self.patch(self.registry["mail.activity"], "action_notify", crash)
+        with self.assertLogs("odoo.addons.sale_iused.models.iused_exchange", "ERROR"):
+            self.assertProblem(self._push(self._unknown()), 422, "/lines/0/sku")
+        self.assertEqual(self._rows().mapped("status"), [422])
+
+    def test_refusal_is_answered_though_it_cannot_be_written_down(self):
+        def crash(*_args, **_kwargs):
+            raise KeyError("no room")
+
+        self.patch(self.registry["iused.exchange"], "_create_push", crash)
+        with self.assertLogs("odoo.addons.sale_iused.models.ir_http", "ERROR"):
+            self.assertProblem(self._push(self._unknown()), 422, "/lines/0/sku")
 
     def test_replayed_push_leaves_one_row(self):
         make = self.registry["sale.order"]._iused_make

@@ -671,7 +671,7 @@ class TestValues(PayloadCase):
             for first in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
             for second in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
         } - {""}
-        self.assertEqual(len(codes), 250)  # 249 of ISO and Kosovo; UK and EL are other words for GB and GR
+        self.assertEqual(len(codes), 251)  # 249 of ISO, Kosovo and Northern Ireland; UK and EL mean GB and GR
         self.assertEqual([country_code(word) for word in ("", "?", "12", "XX", "XXX")], [""] * 5)
 
     def test_currencies_are_three_letters(self):

@@ -8,6 +8,7 @@ import requests
 from odoo import Command
 from odoo.tests import tagged
 
+from ..tools.countries import _BY_NAME
 from .common import IusedHttpCase
 
 
@@ -89,6 +90,33 @@ class TestOrders(IusedHttpCase):
             (consumer.company_id, consumer.is_company, consumer.parent_id.id), (self.company, False, False)
         )
         self.assertEqual(consumer.category_id, self.env.ref("sale_iused.partner_category_consumer"))
+
+    def test_every_country_that_is_read_is_one_of_odoos(self):
+        known = set(self.env["res.country"].search([]).mapped("code"))
+        self.assertEqual(set(_BY_NAME.values()) - known, set())
+
+    def test_delivery_to_kosovo_and_to_northern_ireland(self):
+        abroad = self.env["account.fiscal.position"].create(
+            {
+                "name": "Northern Ireland",
+                "company_id": self.company.id,
+                "auto_apply": True,
+                "country_id": self.env.ref("base.xi").id,
+            }
+        )
+        for country, code, position in (
+            ("XK", "XK", False),
+            ("Kosovo", "XK", False),
+            ("GB-NIR", "XI", abroad),
+            ("UK", "GB", False),
+            ("EL", "GR", False),
+        ):
+            with self.subTest(country=country):
+                document = self._make_order(self.phone)
+                document["shipping_address"].update(country=country, postal_code="10000", city="Town")
+                order = self._order_of(self._push(document))
+                self.assertEqual(order.partner_shipping_id.country_id.code, code)
+                self.assertEqual(order.fiscal_position_id, position or order.fiscal_position_id.browse())
 
     def test_joined_and_split_address_are_one_consumer(self):
         split = self._order_of(self._push(self._make_order(self.phone)))

@@ -8,6 +8,8 @@ from odoo import fields
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from odoo.addons.base.models import ir_cron
+
 from .common import WEBHOOK, IusedHttpCase
 
 
@@ -206,6 +208,18 @@ class TestRetries(IusedHttpCase):
         for _try in range(12):
             self._run_later()
         self.assertNotIn("stopped", updates.mapped("state"))
+        self.portal.heal()
+        self._run_later()
+        self._run_later()
+        self.assertEqual(set(updates.mapped("state")), {"sent"})
+
+    def test_server_errors_in_a_row_hold_the_company_though_the_time_of_the_run_is_over(self):
+        updates = self.env["iused.shipment.update"].union(*(self._ship() for _number in range(7)))
+        self.portal.fail(status=502, times=None)
+        self.patch(ir_cron, "MIN_TIME_PER_JOB", 0)  # as if each call took long
+        self._run_cron()
+        self.assertEqual(len(self.portal.received), 5)
+        self.assertTrue(updates.filtered("holds"))
         self.portal.heal()
         self._run_later()
         self._run_later()

@@ -6,7 +6,8 @@ Sources: ISO 3166-1 (codes), Unicode CLDR (names), Universal Postal Union (where
 import re
 import unicodedata
 
-# ISO 3166-1: every alpha-2 code followed by its alpha-3 code; and XK, which Odoo and the EU use for Kosovo.
+# ISO 3166-1: every alpha-2 code followed by its alpha-3 code; and XK, which Odoo and the EU use for Kosovo. They also
+# use XI, among the names below, for Northern Ireland, whose VAT on goods is the EU's.
 _CODES = """
     ADAND AEARE AFAFG AGATG AIAIA ALALB AMARM AOAGO AQATA ARARG ASASM ATAUT AUAUS AWABW AXALA AZAZE
     BABIH BBBRB BDBGD BEBEL BFBFA BGBGR BHBHR BIBDI BJBEN BLBLM BMBMU BNBRN BOBOL BQBES BRBRA BSBHS
@@ -80,6 +81,8 @@ _NAMES = """
     US verenigdestaten unitedstates vereinigtestaaten verenigdestatenvanamerika unitedstatesofamerica
        vereinigtestaatenvonamerika
     VA vaticaanstad vaticancity vatikanstadt
+    XI xi northernireland noordierland nordirland gbnir
+    XK kosovo kos
 """
 
 

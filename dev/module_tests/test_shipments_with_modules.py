@@ -41,6 +41,13 @@ class TestKits(IusedCase):
         bodies = [update._prepare_body() for update in updates]
         self.assertEqual([(body["sku"], body["line_id"]) for body in bodies], [("PHONE-SET", "1")] * 2)
 
+    def test_kit_which_has_no_stock_of_its_own_is_never_short(self):
+        for policy in ("refuse", "accept"):
+            self.company.iused_shortage_policy = policy
+            order = self._receive(self._make_order(self.kit))
+            self.assertEqual(order.state, "sale")
+            self.assertFalse(order.activity_ids)
+
     def test_component_sent_later_is_no_device(self):
         order = self._receive(self._make_order(self.kit))
         picking = order.picking_ids

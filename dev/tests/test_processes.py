@@ -43,6 +43,18 @@ def test_twenty_identical_pushes_at_once_are_one_order(refurbisher):
     assert refurbisher.query("SELECT COUNT(*) FROM sale_order WHERE iused_reference = 'IU-TWENTY'") == [(1,)]
 
 
+def test_orders_of_one_product_at_once_wait_for_each_other_instead_of_failing(refurbisher):
+    def push(number):
+        order = sample_order(f"IU-HOT-{number}", sku="IP12-64-WHT-C", price=149.0)
+        return refurbisher.portal.push_order(refurbisher.odoo.url + ORDERS, refurbisher.key, order, timeout=60)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(push, range(24)))
+    assert [answer.status for answer in answers] == [201] * 24
+    # Odoo would replay them after waits that double, and give up after five tries.
+    assert " tries left, try again" not in refurbisher.log.read_text(errors="replace")
+
+
 def test_webhook_down_and_up_again(connected):
     """A validation succeeds while the portal is down, at once; the update arrives without anyone's doing."""
     refurbisher, warehouse = connected
