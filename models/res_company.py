@@ -276,9 +276,10 @@ class ResCompany(models.Model):
     def action_iused_resume_sending(self):
         """Send shipment updates again after iUsed shut the company out.
 
-        :raises AccessError: for who is no manager of iUsed
+        :raises AccessError: for who is no manager of iUsed, or has no access to the company
         """
         self._check_iused_manager()
+        self.check_access("read")
         self._iused_resume_sending()
 
     @api.model

@@ -165,6 +165,21 @@ class TestRoles(IusedCase):
             with self.subTest(user=name), self.assertRaises(AccessError):
                 self.exchange.with_user(self.users[name]).action_process_again()
 
+    def test_manager_resumes_sending_from_the_updates(self):
+        self.company.sudo()._iused_stop_sending("HTTP 403", self.company.sudo().iused_webhook_url)
+        action = self.env.ref("sale_iused.iused_resume_sending_action")
+        context = {"active_model": "iused.shipment.update", "active_ids": self.update.ids, "active_id": self.update.id}
+        with self.assertRaises(AccessError):
+            action.with_user(self.users["seller"]).with_context(**context).run()
+        self.assertTrue(self.company.iused_sending_stopped)
+        action.with_user(self.users["iused manager"]).with_context(**context).run()
+        self.assertFalse(self.company.iused_sending_stopped)
+
+    def test_manager_resumes_no_company_that_is_not_his(self):
+        other = self._make_company("Other refurbisher")
+        with self.assertRaises(AccessError):
+            other.with_user(self.users["iused manager"]).action_iused_resume_sending()
+
     def test_others_reach_nothing_of_iused(self):
         for name in ("accountant", "employee"):
             for model in ("iused.shipment.update", "iused.exchange", "iused.sftp.location", "iused.field.mapping"):
