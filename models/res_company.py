@@ -295,9 +295,10 @@ class ResCompany(models.Model):
     def action_iused_resume_sending(self):
         """Send shipment updates again after iUsed shut the company out.
 
-        :raises AccessError: for who is no manager of iUsed
+        :raises AccessError: for who is no manager of iUsed, or has no access to the company
         """
         self._check_iused_manager()
+        self.check_access("read")
         self._iused_resume_sending()
 
     @api.model
@@ -378,7 +379,7 @@ class ResCompany(models.Model):
     def _iused_addresses(self):
         """Return our addresses as iUsed calls them, by the name of their resource."""
         base_url = self.get_base_url().rstrip("/")
-        return {name: f"{base_url}{ROUTE_PREFIX}/{name}" for name in ("offers", "orders")}
+        return {name: f"{base_url}{ROUTE_PREFIX}/{name}" for name in ("offers", "orders", "openapi.json")}
 
     def _iused_test_addresses(self):
         """Call our own addresses without a key, as from outside. Commits, so that no transaction waits for it.
@@ -388,7 +389,7 @@ class ResCompany(models.Model):
         self.ensure_one()
         addresses = self._iused_addresses()
         self.env["ir.cron"]._commit_progress()
-        for url in addresses.values():
+        for url in (addresses["offers"], addresses["orders"]):
             if fault := self._iused_judge_address(probe("GET", url, OWN_TIMEOUT)):
                 return "danger", f"{url}\n{fault}"
         url = urlsplit(url)
@@ -477,7 +478,8 @@ class ResCompany(models.Model):
             "title": self.env._("How iUsed connects to %s", company_sudo.name),
             "company": company_sudo,
             "addresses": company_sudo._iused_addresses(),
-            "offers": offers,
+            # One on a line, as served.
+            "offers": "[" + ",\n ".join(json.dumps(offer, ensure_ascii=False) for offer in offers) + "]",
             "order": example_order(offers[0]),
             "answer": EXAMPLE_ANSWER,
             "shipment": company_sudo.env["iused.shipment.update"]._prepare_example(company_sudo),

@@ -73,16 +73,20 @@ class TestRoles(IusedCase):
         return {name.removeprefix("sale_iused.menu_iused_"): menu for menu, name in names.items()}
 
     def _open(self, action, env):
-        """Load every view of an action as the web client does, and read what they show."""
+        """Load every view of an action as the web client does, and read what they show.
+
+        :return: the records that the first view shows
+        """
         model = env[action.res_model].with_context(allowed_company_ids=self.company.ids)
-        views = model.get_views(
-            [(False, kind) for kind in [*action.view_mode.split(","), "search"]], {"action_id": action.id}
-        )["views"]
-        for kind in ("list", "kanban", "form"):
-            if kind in views:
-                names = self._names(views[kind]["arch"], model)
-                model.web_search_read([], {name: {} for name in names}, limit=5)
-        return views
+        kinds = action.view_mode.split(",")
+        views = model.get_views([(False, kind) for kind in [*kinds, "search"]], {"action_id": action.id})["views"]
+        for kind in kinds:
+            names = {
+                name: {"fields": {"display_name": {}}} if model._fields[name].type == "many2one" else {}
+                for name in self._names(views[kind]["arch"], model)
+            }
+            records = model.web_search_read([], names, limit=5)["records"]
+        return records
 
     def _names(self, arch, model):
         """Return the fields that a view shows, those of the lists in it left out."""
@@ -107,7 +111,27 @@ class TestRoles(IusedCase):
             for menu_name, menu in self._menus(user).items():
                 if menu.action._name == "ir.actions.act_window":
                     with self.subTest(user=name, menu=menu_name):
-                        self.assertTrue(self._open(menu.action.sudo(), self.env(user=user)))
+                        records = self._open(menu.action.sudo(), self.env(user=user))
+                        self.assertTrue(records or menu_name == "settings")
+
+    def test_settings_open_for_administrators(self):
+        self.assertTrue(Form(self.env["res.config.settings"].with_user(self.users["administrator"])))
+        for name in ("sales manager", "iused manager"):
+            with self.subTest(user=name), self.assertRaises(AccessError):
+                self.env["res.config.settings"].with_user(self.users[name]).create({}).execute()
+
+    def test_ordinary_lists_open_for_everybody_who_had_them(self):
+        for action, names in (
+            ("sale.action_orders", {"seller", "sales manager", "administrator"}),
+            ("stock.action_picking_tree_all", {"stock user", "administrator"}),
+            ("sale.product_template_action", {"seller", "stock user", "accountant", "employee", "administrator"}),
+            ("product.product_normal_action_sell", {"seller", "stock user", "accountant", "administrator"}),
+            ("base.action_partner_form", set(USERS)),
+            ("account.action_move_out_invoice_type", {"accountant"}),
+        ):
+            for name in names:
+                with self.subTest(action=action, user=name):
+                    self.assertTrue(self._open(self.env.ref(action).sudo(), self.env(user=self.users[name])))
 
     def test_ordinary_forms_open_for_everybody_who_had_them(self):
         documents = [
@@ -164,6 +188,21 @@ class TestRoles(IusedCase):
         for name in ("seller", "stock user", "iused user", "accountant", "employee"):
             with self.subTest(user=name), self.assertRaises(AccessError):
                 self.exchange.with_user(self.users[name]).action_process_again()
+
+    def test_manager_resumes_sending_from_the_updates(self):
+        self.company.sudo()._iused_stop_sending("HTTP 403", self.company.sudo().iused_webhook_url)
+        action = self.env.ref("sale_iused.iused_resume_sending_action")
+        context = {"active_model": "iused.shipment.update", "active_ids": self.update.ids, "active_id": self.update.id}
+        with self.assertRaises(AccessError):
+            action.with_user(self.users["seller"]).with_context(**context).run()
+        self.assertTrue(self.company.iused_sending_stopped)
+        action.with_user(self.users["iused manager"]).with_context(**context).run()
+        self.assertFalse(self.company.iused_sending_stopped)
+
+    def test_manager_resumes_no_company_that_is_not_his(self):
+        other = self._make_company("Other refurbisher")
+        with self.assertRaises(AccessError):
+            other.with_user(self.users["iused manager"]).action_iused_resume_sending()
 
     def test_others_reach_nothing_of_iused(self):
         for name in ("accountant", "employee"):

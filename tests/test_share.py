@@ -40,6 +40,7 @@ class TestShare(IusedHttpCase):
         for part in (
             f"{self.base_url()}/iused/v1/offers",
             f"{self.base_url()}/iused/v1/orders",
+            f"{self.base_url()}/iused/v1/openapi.json",
             "Authorization: Bearer",
             "X-API-Key",
             '"sku": "FIRST"',
