@@ -50,7 +50,11 @@ class IusedExchange(models.Model):
     duration = fields.Float("Duration (s)", readonly=True, aggregator="avg", digits=(16, 3))
     size = fields.Integer("Size (bytes)", readonly=True, aggregator=None)
     offers = fields.Integer(readonly=True, aggregator=None)
-    detail = fields.Char(readonly=True, help="What was wrong.")
+    detail = fields.Char(readonly=True, help="What was wrong with a poll or an upload.")
+    problem = fields.Text(
+        "What Was Wrong", compute="_compute_problem", compute_sudo=True, help="As the answer says, in words."
+    )
+    failed = fields.Boolean(compute="_compute_failed", search="_search_failed")
     request_body = fields.Text(readonly=True, groups="sale_iused.group_iused_manager")
     answer_body = fields.Text(readonly=True, groups="sale_iused.group_iused_manager")
     idempotency_key = fields.Char(readonly=True)
@@ -69,6 +73,31 @@ class IusedExchange(models.Model):
     update_id = fields.Many2one("iused.shipment.update", readonly=True, index="btree_not_null", ondelete="cascade")
 
     _poll_index = models.Index("(company_id, id) WHERE kind = 'offers' AND direction = 'in'")
+
+    @api.depends("detail", "answer_body", "status", "direction")
+    def _compute_problem(self):
+        """The words of an answer that refuses are for every user of the log; its body may tell more."""
+        for exchange in self:
+            answer = exchange.direction == "in" and exchange.status >= 400 and self._describe(exchange.answer_body)
+            exchange.problem = exchange.detail or answer or False
+
+    @api.depends("detail", "status", "direction", "kind")
+    def _compute_failed(self):
+        for exchange in self:
+            exchange.failed = bool(exchange.filtered_domain(self._failed_domain()))
+
+    @api.model
+    def _search_failed(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        failed = self._failed_domain()
+        return failed if set(value) == {True} else ~failed
+
+    @api.model
+    def _failed_domain(self):
+        """What was refused; a shipment update that got no answer (0) or led elsewhere (3xx); an upload with a fault."""
+        untold = Domain("kind", "=", "shipment") & (Domain("status", "<", 200) | Domain("status", ">=", 300))
+        return Domain("status", ">=", 400) | Domain("detail", "!=", False) | untold
 
     @api.depends("request_body", "answer_body")
     def _compute_pretty(self):
@@ -228,7 +257,9 @@ class IusedExchange(models.Model):
         """Return the problem of an answer for people: what is wrong, and a line for each field at fault."""
         document = self._parse_answer(answer)
         faults = [
-            f"{error.get('pointer') or error.get('parameter', '')} {error['detail']}".strip()
+            f"{error['parameter']}: {error['detail']}"
+            if "parameter" in error
+            else f"{error.get('pointer', '')} {error['detail']}".strip()
             for error in document.get("errors", ())
         ]
         return "\n".join([document.get("detail", ""), *faults])
@@ -294,7 +325,7 @@ class IusedExchange(models.Model):
 
     @api.autovacuum
     def _gc_exchanges(self):
-        """Delete what is older than its company's retention, but for the last poll: since then there was none."""
+        """Delete what is older than its company's retention, but for the last poll, which tells when it was."""
         for (company,) in self._read_group([], ["company_id"]):
             before = fields.Datetime.now() - timedelta(days=company.iused_retention_days)
             old = self.search(

@@ -34,8 +34,8 @@ FAULTS = (
     ("archived", _lt("It is archived."), "NOT active"),
     ("kit", _lt("It is a kit, which has no stock of its own."), "kit"),
 )
-# The sort and the hash tables of 100,000 offers fit; PostgreSQL's default of 4 MB sends them to disk.
-# Compiling the query takes longer than it saves.
+# The sort and the hash tables of 100,000 offers fit; PostgreSQL's default of 4 MB sends them to disk. Compiling the
+# query takes longer than it saves.
 FAST = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
 READY = SQL(" AND ".join(f"NOT ({condition})" for _code, _text, condition in FAULTS))
 

@@ -153,14 +153,13 @@ class IusedOverview(models.AbstractModel):
         limit = company.iused_watch_poll_hours
         if limit and poll and not facts.location and poll.create_date < now - timedelta(hours=limit):
             troubles["no_poll"] = self.env._(
-                "iUsed last fetched the offers on %(moment)s. It should do so at least every %(hours)s hours.",
+                "iUsed last asked for the offers on %(moment)s. It should do so at least every %(hours)s hours.",
                 moment=self._moment(poll.create_date),
                 hours=limit,
             )
         if poll.status >= 400:
             troubles["poll_failed"] = self.env._(
-                "iUsed could not fetch the offers on %(moment)s. The answer was %(status)s: %(detail)s",
-                moment=self._moment(poll.create_date),
+                "When iUsed last asked for the offers, the answer was an error (HTTP %(status)s): %(detail)s",
                 status=poll.status,
                 detail=poll.detail,
             )
@@ -199,8 +198,8 @@ class IusedOverview(models.AbstractModel):
     def get_overview(self):
         """Return all that the page of the current company shows, in words.
 
-        :return: dict of `summary`, `steps` (none when all are done), `health` and `counts`; where something can be
-            opened, its name for `open_door` is `door`
+        :return: dict of `summary`, `steps` (none when all are done), `health` (none before anything has happened) and
+            `counts`; where something can be opened, its name for `open_door` is `door`
         :raises AccessError: for who is no user of iUsed
         """
         if not self.env.user.has_group(USER) and not self.env.is_system():
@@ -209,12 +208,12 @@ class IusedOverview(models.AbstractModel):
         facts = self._read_facts(company)
         troubles = self._find_troubles(company, facts)
         steps = self._prepare_steps(company, facts)
-        health = self._prepare_health(company, facts, troubles) if facts.has_token or facts.location else []
+        health = self._prepare_health(company, facts, troubles)
         return {
             "company": company.name,
             "summary": self._summarize(facts, steps, health),
             "steps": [] if all(step["done"] for step in steps) else steps,
-            "health": health,
+            "health": health if any(row["state"] != "none" for row in health) else [],
             "counts": self._prepare_counts(facts),
         }
 
@@ -322,7 +321,12 @@ class IusedOverview(models.AbstractModel):
 
     @api.model
     def _prepare_health(self, company, facts, troubles):
-        """Return the rows of what iUsed watches: `state` is ok, trouble, or none where nothing happened yet."""
+        """Return the rows of what iUsed watches: `state` is ok, trouble, or none where nothing happened yet.
+
+        Of a company that is not connected there is nothing to watch but its uploads.
+        """
+        if not facts.has_token:
+            return [self._prepare_upload_row(facts.location)] if facts.location else []
         rows = [
             self._prepare_order_row(facts, troubles),
             self._prepare_open_row(facts, troubles),
@@ -368,9 +372,9 @@ class IusedOverview(models.AbstractModel):
         else:
             value = self._ago(poll.create_date)
             note = (
-                self.env._("Nothing had changed (304)")
+                self.env._("Nothing had changed (HTTP 304)")
                 if poll.status == 304
-                else self.env._("%(count)s offers (%(status)s)", count=poll.offers, status=poll.status)
+                else self.env._("%(count)s offers (HTTP %(status)s)", count=poll.offers, status=poll.status)
             )
         return self._health_row("poll", self.env._("Last poll"), value, note, trouble, "polls", happened=bool(poll))
 

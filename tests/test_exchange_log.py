@@ -1,10 +1,14 @@
 """The log of what went over the wire: polls are in it at no cost to iUsed, and people can read it."""
 
+from ast import literal_eval
 from datetime import timedelta
 
 import psycopg2
+from lxml import etree
 
 from odoo import fields
+from odoo.exceptions import AccessError
+from odoo.fields import Domain
 from odoo.tests import tagged
 
 from .common import IusedCase, IusedHttpCase
@@ -51,7 +55,7 @@ class TestPollLog(IusedHttpCase):
 
     def test_refused_polls_say_what_was_wrong(self):
         for query, method, status, words in (
-            ("?limit=0&page=x", "GET", 400, "limit It must be a whole number from 1 to 100000."),
+            ("?limit=0&page=x", "GET", 400, "limit: It must be a whole number from 1 to 100000."),
             ("", "POST", 405, "POST is not possible here"),
         ):
             with self.subTest(status):
@@ -110,6 +114,122 @@ class TestPollLog(IusedHttpCase):
         with self.assertLogs("odoo.addons.sale_iused.models.ir_http", "WARNING"):
             self.assertProblem(self._get(method="DELETE"), 405)
         self.assertFalse(self._rows())
+
+
+@tagged("post_install", "-at_install")
+class TestReadingTheLog(IusedHttpCase):
+    """What people see of the rows, which rows they find, and which rows are theirs."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.phone = cls._make_phone("PHONE", 3)
+        cls.seller = cls._new_user("seller", "sales_team.group_sale_salesman")
+        cls.manager = cls._new_user("manager", "sales_team.group_sale_manager")
+
+    def _exchange(self):
+        """Poll well and badly, push well and badly, tell a shipment in vain, upload well and badly; return the rows."""
+        self._call("GET", "/offers")
+        self._call("GET", "/offers?limit=0")
+        order = self._push(self._make_order(self.phone)).json()
+        document = self._make_order(self.phone)
+        document["lines"][0]["sku"] = "UNKNOWN"
+        self._push(document)
+        # The portal does not know this order's number, and refuses.
+        self._deliver(self.env["sale.order"].search([("name", "=", order["external_order_id"])]))
+        self._run_cron()
+        self.env["iused.exchange"].create(
+            [
+                {"company_id": self.company.id, "kind": "offers", "direction": "out", "method": "SFTP", **values}
+                for values in ({"path": "/offers.json"}, {"path": "/offers.json", "detail": "No such folder"})
+            ]
+        )
+        return self.env["iused.exchange"].search([("company_id", "=", self.company.id)], order="id")
+
+    def _find(self, name):
+        """Return what a filter of the list finds."""
+        arch = self.env["iused.exchange"].get_view(view_type="search")["arch"]
+        domain = etree.fromstring(arch).xpath(f"//filter[@name='{name}']/@domain")[0]
+        return self.env["iused.exchange"].search(
+            Domain("company_id", "=", self.company.id) & Domain(literal_eval(domain)), order="id"
+        )
+
+    def test_filters_find_what_they_say(self):
+        poll, bad_poll, push, bad_push, shipment, upload, bad_upload = rows = self._exchange()
+        self.assertEqual(
+            [(row.kind, row.status) for row in rows],
+            [("offers", 200), ("offers", 400), ("order", 201), ("order", 422), ("shipment", 422)] + [("offers", 0)] * 2,
+        )
+        for name, expected in {
+            "polls": poll | bad_poll,
+            "orders": push | bad_push,
+            "shipments": shipment,
+            "uploads": upload | bad_upload,
+            "failed": bad_poll | bad_push | shipment | bad_upload,
+            "refused": bad_push,
+            "accepted": push,
+            "today": rows,
+            "week": rows,
+        }.items():
+            with self.subTest(name):
+                self.assertEqual(self._find(name), expected)
+        self.assertEqual(rows.filtered("failed"), self._find("failed"))
+        self.assertEqual(
+            self.env["iused.exchange"].search([("failed", "=", False), ("company_id", "=", self.company.id)]),
+            (rows - self._find("failed")).sorted("id", reverse=True),
+        )
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE iused_exchange SET create_date = create_date - interval '3 days' WHERE id = %s", [poll.id]
+        )
+        self.env.cr.execute(
+            "UPDATE iused_exchange SET create_date = create_date - interval '8 days' WHERE id = %s", [push.id]
+        )
+        self.assertEqual(self._find("today"), rows - poll - push)
+        self.assertEqual(self._find("week"), rows - push)
+
+    def test_what_was_wrong_is_said_in_words_to_every_user_and_bodies_to_managers(self):
+        poll, bad_poll, push, bad_push, _shipment, _upload, bad_upload = self._exchange().with_user(self.seller)
+        self.assertEqual((poll.problem, push.problem, bad_upload.problem), (False, False, "No such folder"))
+        self.assertIn("limit: It must be a whole number", bad_poll.problem)
+        self.assertIn("/lines/0/sku SKU UNKNOWN is not known.", bad_push.problem)
+        self.assertNotIn("{", bad_push.problem)
+        with self.assertRaises(AccessError):
+            bad_push.read(["answer_pretty"])
+        self.assertIn('\n  "status": 422', bad_push.with_user(self.manager).answer_pretty)
+
+    def test_polls_and_orders_are_counted_by_day(self):
+        self._exchange()
+        groups = (
+            self.env["iused.exchange"]
+            .with_user(self.seller)
+            .formatted_read_group(
+                [("company_id", "=", self.company.id)], ["create_date:day", "kind"], ["__count", "duration:avg"]
+            )
+        )
+        self.assertEqual(
+            {group["kind"]: group["__count"] for group in groups}, {"offers": 4, "order": 2, "shipment": 1}
+        )
+
+    def test_every_view_of_the_log_can_be_read_by_every_user(self):
+        rows = self._exchange()
+        for user in (self.seller, self._new_user("warehouse", "stock.group_stock_user"), self.manager):
+            action = self.env["ir.actions.act_window"]._for_xml_id("sale_iused.iused_exchange_action")
+            for _view, view_type in action["views"]:
+                view = self.env["iused.exchange"].with_user(user).get_views([(False, view_type)])
+                names = set(view["models"]["iused.exchange"]["fields"])
+                fields_read = rows.with_user(user).fields_get(names)
+                with self.subTest(f"{user.login} {view_type}"):
+                    self.assertTrue(rows.with_user(user).read(list(fields_read)))
+
+    def test_companies_do_not_read_each_others_rows(self):
+        rows = self._exchange()
+        other = self._make_company("Other refurbisher")
+        stranger = self._new_user("stranger", "sales_team.group_sale_manager", company=other)
+        theirs = self.env["iused.exchange"].with_context(allowed_company_ids=other.ids).with_user(stranger)
+        self.assertFalse(theirs.search([]))
+        with self.assertRaises(AccessError):
+            theirs.browse(rows[0].id).read(["path", "problem"])
 
 
 @tagged("post_install", "-at_install")

@@ -1,4 +1,4 @@
-"""The overview: what is still to do, what iUsed watches, and the numbers of the day, for each kind of user."""
+"""The overview: what is still to do, what iUsed watches, numbers with the lists behind them, for each kind of user."""
 
 from datetime import timedelta
 
@@ -79,6 +79,7 @@ class TestOverview(OverviewCase):
         self.assertEqual(done(), [])
         self._make_key()
         self.assertEqual(done(), ["token"])
+        self.assertEqual(self._page()["health"], [], "nothing has happened yet")
         phone = self._make_phone("PHONE", 5)
         self.assertEqual(done(), ["token", "products"])
         self._log_poll(status=400, detail="limit")
@@ -155,10 +156,10 @@ class TestOverview(OverviewCase):
 
     def test_failed_poll_is_told_with_its_answer(self):
         self._connect()
-        self._log_poll(status=400, detail="limit It must be a whole number.")
+        self._log_poll(status=400, detail="limit: It must be a whole number.")
         row = self._named(self._page()["health"])["poll"]
         self.assertEqual(row["state"], "trouble")
-        self.assertIn("400: limit It must be a whole number.", row["note"])
+        self.assertIn("(HTTP 400): limit: It must be", row["note"])
 
     def test_stopped_sending_is_a_trouble(self):
         self._connect()
