@@ -1,6 +1,7 @@
 from . import (
     test_access,
     test_identifiers,
+    test_import,
     test_mapping,
     test_offer_http,
     test_offer_prices,
@@ -13,7 +14,9 @@ from . import (
     test_order_payload,
     test_order_policies,
     test_order_samples,
+    test_order_screens,
     test_orders,
+    test_product_screens,
     test_settings,
     test_sftp,
     test_shipment_changes,
