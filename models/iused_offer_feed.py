@@ -502,11 +502,16 @@ class IusedOfferFeed(models.AbstractModel):
         return dict(self.env.execute_query(query))
 
     @api.model
-    def _purchase_price(self, product):
-        """Return what iUsed pays for one piece of an offered product, excluding VAT; 0 where nothing says so."""
+    def _prices(self, products):
+        """Return what iUsed is told for one piece of each offered product, ready or not, excluding VAT.
+
+        :rtype: dict: product id -> (purchase price, consumer price); 0 where nothing says so
+        """
         query = SQL(
-            "SELECT purchase_price FROM (%s) candidate WHERE product_id = %s",
-            self._candidates_query(self.env.company, product),
-            product.id,
+            "SELECT product_id, purchase_price, consumer_price FROM (%s) candidate WHERE product_id = ANY(%s)",
+            self._candidates_query(self.env.company, products),
+            products.ids,
         )
-        return float(next((price for (price,) in self.env.execute_query(query)), 0))
+        return {
+            number: (float(purchase), float(consumer)) for number, purchase, consumer in self.env.execute_query(query)
+        }

@@ -131,6 +131,11 @@ class IusedShipmentUpdate(models.Model):
         for update in self:
             update.reason = update._describe_trouble()
 
+    @api.depends("serial_number", "order_id")
+    def _compute_display_name(self):
+        for update in self:
+            update.display_name = update.serial_number or update.order_id.name
+
     def _describe_trouble(self):
         """Return in words why iUsed does not know of this device yet, or False when nothing is wrong."""
         self.ensure_one()

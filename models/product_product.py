@@ -5,6 +5,21 @@ from odoo.tools import SQL
 from .iused_offer_feed import FAULTS
 
 MOST_NAMED = 10  # products that a message tells about one by one
+# The same for a product and for its template.
+HELP = {
+    "iused_offered": "Serve this product to iUsed. It is on sale there once its SKU, EAN and prices are filled in.",
+    "iused_purchase_price": "What iUsed pays for one piece, excluding VAT, in the company's currency.",
+    "iused_consumer_price": "The recommended price for the consumer, excluding VAT, in the company's currency.",
+    "iused_ean": "The EAN to tell iUsed. Needed where several grades of one phone share an EAN, "
+    "which as a barcode only one product may have. Empty means the barcode.",
+    "iused_is_imei": "Warn before a delivery whose serial number is not a valid IMEI: "
+    "15 digits, the last a check digit.",
+    "iused_state": "Whether an offered product is served to iUsed.",
+    "iused_reasons": "Why an offered product is not served to iUsed.",
+    "iused_stock": "How many pieces iUsed is told: those in stock, less what is reserved and what you keep back.",
+    "iused_told_purchase_price": "What iUsed is told, excluding VAT: the product's own price, else the pricelist's.",
+    "iused_told_consumer_price": "What iUsed is told, excluding VAT: the product's own price, else the pricelist's.",
+}
 
 
 class ProductProduct(models.Model):
@@ -13,29 +28,28 @@ class ProductProduct(models.Model):
     iused_offered = fields.Boolean(
         "Offered on iUsed",
         company_dependent=True,
-        help="Serve this product to iUsed. It is on sale there once its SKU, EAN and prices are filled in.",
+        help=HELP["iused_offered"],
     )
     iused_purchase_price = fields.Float(
         "iUsed Purchase Price",
         company_dependent=True,
         digits="Product Price",
-        help="What iUsed pays for one piece, excluding VAT, in the company's currency.",
+        help=HELP["iused_purchase_price"],
     )
     iused_consumer_price = fields.Float(
         "iUsed Consumer Price",
         company_dependent=True,
         digits="Product Price",
-        help="The recommended price for the consumer, excluding VAT, in the company's currency.",
+        help=HELP["iused_consumer_price"],
     )
     iused_ean = fields.Char(
         "iUsed EAN",
         copy=False,
-        help="The EAN to tell iUsed. Needed where several grades of one phone share an EAN, "
-        "which as a barcode only one product may have. Empty means the barcode.",
+        help=HELP["iused_ean"],
     )
     iused_is_imei = fields.Boolean(
         "Serial Number is an IMEI",
-        help="Warn before a delivery whose serial number is not a valid IMEI: 15 digits, the last a check digit.",
+        help=HELP["iused_is_imei"],
     )
 
     iused_state = fields.Selection(
@@ -43,10 +57,31 @@ class ProductProduct(models.Model):
         string="iUsed State",
         compute="_compute_iused_state",
         search="_search_iused_state",
-        help="Whether an offered product is served to iUsed.",
+        help=HELP["iused_state"],
     )
-    iused_reasons = fields.Char(
-        "What iUsed Offer Lacks", compute="_compute_iused_state", help="Why an offered product is not served to iUsed."
+    iused_reasons = fields.Char("What iUsed Offer Lacks", compute="_compute_iused_state", help=HELP["iused_reasons"])
+
+    iused_stock = fields.Integer(
+        "Pieces for iUsed",
+        compute="_compute_iused_stock",
+        help=HELP["iused_stock"],
+    )
+    iused_told_ean = fields.Char(
+        "EAN for iUsed",
+        compute="_compute_iused_told_ean",
+        help="The EAN that iUsed is told: its own, else the barcode.",
+    )
+    iused_told_purchase_price = fields.Float(
+        "Purchase Price for iUsed",
+        compute="_compute_iused_told_prices",
+        digits="Product Price",
+        help=HELP["iused_told_purchase_price"],
+    )
+    iused_told_consumer_price = fields.Float(
+        "Consumer Price for iUsed",
+        compute="_compute_iused_told_prices",
+        digits="Product Price",
+        help=HELP["iused_told_consumer_price"],
     )
 
     @api.depends_context("company", "lang")
@@ -71,6 +106,28 @@ class ProductProduct(models.Model):
             codes = faults.get(product._origin.id)
             product.iused_state = codes is not None and ("not_ready" if codes else "ready")
             product.iused_reasons = " ".join(texts[code] for code in codes or ()) or False
+
+    @api.depends_context("company")
+    @api.depends("is_storable", "stock_move_ids.state", "stock_move_ids.quantity", "stock_move_ids.product_qty")
+    def _compute_iused_stock(self):
+        company_sudo = self.env.company.sudo()  # its settings are closed to most users
+        pieces = self.env["iused.offer.feed"]._available_pieces(company_sudo, self._origin)
+        for product in self:
+            product.iused_stock = max(0, pieces.get(product._origin.id, 0) - company_sudo.iused_stock_buffer)
+
+    @api.depends("barcode", "iused_ean")
+    def _compute_iused_told_ean(self):
+        for product in self:
+            product.iused_told_ean = product.iused_ean or product.barcode
+
+    @api.depends_context("company")
+    @api.depends("list_price", "standard_price", "iused_offered", "iused_purchase_price", "iused_consumer_price")
+    def _compute_iused_told_prices(self):
+        prices = self.env["iused.offer.feed"]._prices(self._origin)
+        for product in self:
+            purchase_price, consumer_price = prices.get(product._origin.id, (0, 0))
+            product.iused_told_purchase_price = purchase_price
+            product.iused_told_consumer_price = consumer_price
 
     def _search_iused_state(self, operator, value):
         if operator != "in":
@@ -152,4 +209,5 @@ class ProductProduct(models.Model):
     def _iused_purchase_price(self):
         """Return the price of our offer: what iUsed pays for one, excluding VAT, in the current company's currency."""
         self.ensure_one()
-        return self.iused_purchase_price or self.env["iused.offer.feed"]._purchase_price(self)
+        prices = self.env["iused.offer.feed"]._prices(self)
+        return self.iused_purchase_price or prices.get(self.id, (0, 0))[0]

@@ -1,4 +1,7 @@
 from odoo import api, fields, models
+from odoo.fields import Domain
+
+from .product_product import HELP
 
 
 class ProductTemplate(models.Model):
@@ -11,22 +14,34 @@ class ProductTemplate(models.Model):
         compute="_compute_iused_offered",
         inverse="_inverse_iused_offered",
         search="_search_iused_offered",
+        help=HELP["iused_offered"],
     )
     iused_purchase_price = fields.Float(
         "iUsed Purchase Price",
         compute="_compute_iused_purchase_price",
         inverse="_inverse_iused_purchase_price",
         digits="Product Price",
+        help=HELP["iused_purchase_price"],
     )
     iused_consumer_price = fields.Float(
         "iUsed Consumer Price",
         compute="_compute_iused_consumer_price",
         inverse="_inverse_iused_consumer_price",
         digits="Product Price",
+        help=HELP["iused_consumer_price"],
     )
-    iused_ean = fields.Char("iUsed EAN", compute="_compute_iused_ean", inverse="_inverse_iused_ean")
+    iused_ean = fields.Char(
+        "iUsed EAN",
+        compute="_compute_iused_ean",
+        inverse="_inverse_iused_ean",
+        search="_search_iused_ean",
+        help=HELP["iused_ean"],
+    )
     iused_is_imei = fields.Boolean(
-        "Serial Number is an IMEI", compute="_compute_iused_is_imei", inverse="_inverse_iused_is_imei"
+        "Serial Number is an IMEI",
+        compute="_compute_iused_is_imei",
+        inverse="_inverse_iused_is_imei",
+        help=HELP["iused_is_imei"],
     )
 
     iused_state = fields.Selection(
@@ -34,17 +49,57 @@ class ProductTemplate(models.Model):
         string="iUsed State",
         compute="_compute_iused_state",
         search="_search_iused_state",
+        help=HELP["iused_state"],
     )
-    iused_reasons = fields.Char("What iUsed Offer Lacks", compute="_compute_iused_state")
+    iused_reasons = fields.Char("What iUsed Offer Lacks", compute="_compute_iused_state", help=HELP["iused_reasons"])
+    iused_stock = fields.Integer("Pieces for iUsed", compute="_compute_iused_stock", help=HELP["iused_stock"])
+    iused_told_purchase_price = fields.Float(
+        "Purchase Price for iUsed",
+        compute="_compute_iused_told_prices",
+        digits="Product Price",
+        help=HELP["iused_told_purchase_price"],
+    )
+    iused_told_consumer_price = fields.Float(
+        "Consumer Price for iUsed",
+        compute="_compute_iused_told_prices",
+        digits="Product Price",
+        help=HELP["iused_told_consumer_price"],
+    )
 
     @api.depends_context("company", "lang")
     @api.depends("product_variant_ids.iused_state", "product_variant_ids.iused_reasons")
     def _compute_iused_state(self):
+        """A product with several variants is as ready as the least ready of those that are offered."""
         self._compute_template_field_from_variant_field("iused_state")
         self._compute_template_field_from_variant_field("iused_reasons")
+        for template in self.filtered(lambda template: len(template.product_variant_ids) > 1):
+            offered = template.product_variant_ids.filtered("iused_state")
+            lacking = offered.filtered(lambda product: product.iused_state == "not_ready")
+            template.iused_state = ("not_ready" if lacking else "ready") if offered else False
+            reasons = (f"{product.display_name}: {product.iused_reasons}" for product in lacking)
+            template.iused_reasons = " ".join(reasons) or False
 
     def _search_iused_state(self, operator, value):
-        return [("product_variant_ids.iused_state", operator, value)]
+        if operator != "in":
+            return NotImplemented
+        ready, not_ready = (
+            Domain("product_variant_ids", "any", [("iused_state", "=", state)]) for state in ("ready", "not_ready")
+        )
+        domains = {"ready": ready & ~not_ready, "not_ready": not_ready, False: ~ready & ~not_ready}
+        return Domain.OR(domains[state] for state in value if state in domains)
+
+    @api.depends_context("company")
+    @api.depends("product_variant_ids.iused_stock", "product_variant_ids.iused_offered")
+    def _compute_iused_stock(self):
+        for template in self:
+            variants = template.product_variant_ids
+            template.iused_stock = sum((variants.filtered("iused_offered") or variants).mapped("iused_stock"))
+
+    @api.depends_context("company")
+    @api.depends("product_variant_ids.iused_told_purchase_price", "product_variant_ids.iused_told_consumer_price")
+    def _compute_iused_told_prices(self):
+        self._compute_template_field_from_variant_field("iused_told_purchase_price")
+        self._compute_template_field_from_variant_field("iused_told_consumer_price")
 
     @api.depends_context("company")
     @api.depends("product_variant_ids.iused_offered")
@@ -80,6 +135,16 @@ class ProductTemplate(models.Model):
 
     def _inverse_iused_ean(self):
         self._set_product_variant_field("iused_ean")
+
+    def _search_iused_ean(self, operator, value):
+        return [("product_variant_ids.iused_ean", operator, value)]
+
+    def action_iused_view_variants(self):
+        """Open the variants as offers."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id("sale_iused.iused_offer_action")
+        context = {"search_default_product_tmpl_id": self.id, "display_default_code": False}
+        return {**action, "name": self.env._("Variants on iUsed"), "context": context}
 
     def action_iused_offer(self):
         """Offer all variants. See the products' method."""

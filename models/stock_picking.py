@@ -8,6 +8,13 @@ from .iused_shipment_update import FARTHEST_FIRST, STATES
 class StockPicking(models.Model):
     _inherit = "stock.picking"
 
+    iused_reference = fields.Char(
+        "iUsed Reference",
+        compute="_compute_iused_reference",
+        compute_sudo=True,  # as below
+        search="_search_iused_reference",
+        help="iUsed's own number of the order; several where the delivery is for several orders.",
+    )
     iused_update_ids = fields.One2many("iused.shipment.update", "picking_id", string="iUsed Shipment Updates")
     iused_state = fields.Selection(
         STATES,
@@ -26,6 +33,20 @@ class StockPicking(models.Model):
     iused_warning = fields.Text(
         compute="_compute_iused_warning", compute_sudo=True, help="What iUsed will miss of this delivery."
     )
+
+    @api.depends("move_ids.sale_line_id.order_id.iused_reference")
+    def _compute_iused_reference(self):
+        for picking in self:
+            orders = picking.move_ids.sale_line_id.order_id.filtered("iused_reference")
+            picking.iused_reference = ", ".join(orders.mapped("iused_reference"))
+
+    def _search_iused_reference(self, operator, value):
+        path = "move_ids.sale_line_id.order_id.iused_reference"
+        if operator in Domain.NEGATIVE_OPERATORS:
+            return NotImplemented
+        if operator == "in" and False in value:
+            return ~Domain(path, "!=", False) | Domain(path, "in", set(value) - {False})
+        return Domain(path, operator, value)
 
     @api.depends("iused_update_ids.state", "iused_update_ids.reason")
     def _compute_iused_state(self):
@@ -52,7 +73,9 @@ class StockPicking(models.Model):
         self.ensure_one()
         carrier = self.carrier_id
         if not self.carrier_tracking_ref and not (carrier and carrier.integration_level == "rate_and_ship"):
-            yield self.env._("iUsed is told when the tracking reference is written: there is none yet.")
+            yield self.env._(
+                "There is no tracking reference yet (tab Additional Info). iUsed is told as soon as there is one."
+            )
         lines = moves.move_line_ids.filtered(lambda line: line.quantity and line._iused_is_device())
         for line in lines:
             serial = line.lot_id.name or line.lot_name

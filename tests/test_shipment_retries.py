@@ -128,6 +128,7 @@ class TestRetries(IusedHttpCase):
         activity = update.order_id.activity_ids
         self.assertEqual(len(activity), 1)
         self.assertIn("422", activity.note)
+        self.assertTrue(update.reason.endswith("The portal was told to fail."), "a sentence, not the JSON around it")
 
     def test_being_shut_out_stops_the_company_until_the_settings_change(self):
         for status in (401, 403, 404, 410):

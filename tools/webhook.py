@@ -1,5 +1,6 @@
 """The call to iUsed's shipment webhook, and what its answer means. Plain Python without Odoo."""
 
+import json
 import logging
 import math
 import threading
@@ -18,6 +19,7 @@ RETRIED_STATUSES = {408, 425, 429}
 # They say that the address or its token is wrong: no other update would fare better.
 CLOSED_STATUSES = {401, 403, 404, 410}
 LONGEST_TEXT = 200  # characters of an answer that are told in words
+SENTENCES = ("detail", "message", "error", "title")  # keys of an answer that hold it, the best first
 LONGEST_ANSWER = 2000  # bytes of an answer that are kept
 MASK = "***"
 LONGEST_RETRY_AFTER = 24 * 3600  # seconds
@@ -204,13 +206,24 @@ def judge(status, reason, answer, retry_after=None):
     :rtype: Outcome
     """
     answer = answer.replace("\x00", "")  # which PostgreSQL does not take
-    text = " ".join(f"HTTP {status} {reason or ''} {' '.join(answer.split())[:LONGEST_TEXT]}".split())
+    text = " ".join(f"HTTP {status} {reason or ''} {' '.join(_gist(answer).split())[:LONGEST_TEXT]}".split())
     if 200 <= status < 300:
         return Outcome(Outcome.ACCEPTED, text, status, answer=answer)
     if status >= 500 or status in RETRIED_STATUSES:
         return Outcome(Outcome.RETRY, text, status, _seconds(retry_after), answer)
     verdict = Outcome.CLOSED if status in CLOSED_STATUSES else Outcome.REFUSED
     return Outcome(verdict, text, status, answer=answer)
+
+
+def _gist(answer):
+    """Return what an answer says to people: the sentence in it, if it is JSON with one; else all of it."""
+    try:
+        document = json.loads(answer)
+    except ValueError:
+        return answer
+    if not isinstance(document, dict):
+        return answer
+    return next((document[key] for key in SENTENCES if isinstance(document.get(key), str)), answer)
 
 
 def _seconds(retry_after):
