@@ -392,13 +392,13 @@ class ResCompany(models.Model):
         for url in (addresses["offers"], addresses["orders"]):
             if fault := self._iused_judge_address(probe("GET", url, OWN_TIMEOUT)):
                 return "danger", f"{url}\n{fault}"
-        url = urlsplit(url)
-        if url.hostname in LOOPBACK_HOSTS:
+        base = urlsplit(addresses["offers"])
+        if base.hostname in LOOPBACK_HOSTS:
             return "warning", self.env._(
                 "Both addresses answer, but only on this computer. Open Odoo by the address that iUsed is to use, as"
                 " administrator: Odoo then takes it over. Or set the system parameter web.base.url."
             )
-        if url.scheme != "https":
+        if base.scheme != "https":
             return "warning", self.env._(
                 "Both addresses answer, but without https:// anybody on the way can read the access token."
             )

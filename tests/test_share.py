@@ -117,7 +117,10 @@ class TestShare(IusedHttpCase):
             for path in ("", "/openapi.json"):
                 with self.subTest(login=login, path=path):
                     self.assertEqual(self._open(path).status_code, 403)
-        self.assertEqual(self._open(company=other).status_code, 200, "the user's own company")
+        own = self._open(company=other)
+        self.assertEqual(own.status_code, 200)
+        self.assertIn(other.name, own.text)
+        self.assertNotIn("FIRST", own.text, "an offer of the first company")
 
     def test_manager_opens_it_from_the_menu(self):
         action = self.env.ref("sale_iused.iused_share_action").with_user(self.manager).run()

@@ -32,6 +32,14 @@ class TestTours(IusedHttpCase):
         keys = self.env["res.users.apikeys"].search([("user_id", "=", company.iused_user_id.id)])
         self.assertEqual(keys.mapped("scope"), ["iused"])
 
+    def test_administrator_tests_the_webhook_and_revokes_a_token(self):
+        admin = self.env.ref("base.user_admin")
+        admin.write({"company_ids": [(4, self.company.id)], "company_id": self.company.id, "password": "admin"})
+        self._play("/odoo/action-sale_iused.iused_settings_action", "iused_test_and_revoke", login="admin")
+        self.assertTrue(self.company.iused_webhook_tested_at)
+        self.assertEqual([call["method"] for call in self.portal.received], ["OPTIONS"])
+        self.assertFalse(self.env["res.users.apikeys"].search([("user_id", "=", self.iused_user.id)]))
+
     def test_warehouse_user_sees_what_iused_knows(self):
         phone = self._make_phone("PHONE", 1)
         # Odoo's own delivery form needs the second group where carriers have zip prefixes.

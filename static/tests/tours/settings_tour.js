@@ -63,3 +63,46 @@ registry.category("web_tour.tours").add("iused_make_token", {
         },
     ],
 });
+
+/** An administrator tests the webhook, and revokes the only token. */
+registry.category("web_tour.tours").add("iused_test_and_revoke", {
+    steps: () => [
+        {
+            content: "Test the webhook",
+            trigger: "#iused_webhook button[name='action_iused_test_webhook']",
+            run: "click",
+        },
+        {
+            content: "It answers",
+            trigger: ".o_notification:contains('The address answers')",
+        },
+        {
+            content: "When it answered is remembered",
+            trigger: "#iused_webhook:contains('It answered on')",
+        },
+        {
+            content: "Revoke the token",
+            trigger: "#iused_token button[name='iused_revoke']",
+            run: "click",
+        },
+        {
+            content: "Really",
+            trigger: ".modal:contains('refused from now on') footer .btn-primary",
+            run: "click",
+        },
+        {
+            content: "Confirm who you are",
+            trigger: ".modal [name='password'] input",
+            run: "edit admin",
+        },
+        {
+            content: "Go on",
+            trigger: ".modal button[name='run_check']",
+            run: "click",
+        },
+        {
+            content: "There is no token any more",
+            trigger: "body:not(:has(.modal)) #iused_token:not(:has([name='iused_revoke']))",
+        },
+    ],
+});
