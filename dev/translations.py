@@ -1,4 +1,4 @@
-"""Brings `i18n/` up to date: exports the terms by Odoo, keeps the translations that are there, and counts what is missing.
+"""Brings `i18n/` up to date: exports the terms, keeps the translations that are there, and counts what is missing.
 
 dev/with-env translations.py
 """

@@ -4,7 +4,7 @@ import logging
 import threading
 from functools import partial
 
-from psycopg2 import OperationalError
+from psycopg2 import Error, OperationalError
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from odoo import api, models

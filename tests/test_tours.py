@@ -1,6 +1,7 @@
 """What people do in the web client, in a real browser."""
 
 from unittest import SkipTest
+from urllib.parse import quote
 
 from odoo.tests import tagged
 
@@ -21,6 +22,21 @@ class TestTours(IusedHttpCase):
             self.start_tour(url_path, tour_name, timeout=180, **kwargs)
         except SkipTest as error:  # Odoo skips where the browser does not start; that nothing was seen is no success
             self.fail(f"The browser does not start: {error}")
+
+    def test_overview_leads_from_nothing_to_all_is_well(self):
+        company = self._make_company("New refurbisher")
+        admin = self.env.ref("base.user_admin")
+        admin.write({"company_ids": [(4, company.id)], "company_id": company.id, "password": "admin"})
+        phone = self._make_phone("CONNECT-1", company_id=company.id, iused_offered=False)
+        phone.with_company(company).write({"iused_purchase_price": 199.0, "iused_consumer_price": 249.0})
+        overview = "/odoo/action-sale_iused.iused_overview_action"
+        # A port of this moment cannot stand in the tour.
+        cookies = {"webhook": quote(self.portal.webhook_url, safe="")}
+        self._play(overview, "iused_connect", login="admin", cookies=cookies)
+        self.assertTrue(company.iused_webhook_tested_at)
+        answer = self._push(self._make_order(phone), key=self._make_key(company))
+        self.assertEqual(answer.status_code, 201, answer.text)
+        self._play(overview, "iused_connected", login="admin")
 
     def test_administrator_connects_the_company(self):
         company = self._make_company("New refurbisher")
@@ -61,7 +77,7 @@ class TestTours(IusedHttpCase):
             self._make_phone(sku, 1, iused_offered=False)
         self.env["product.product"].search([("default_code", "=", "BULK-3")]).barcode = False
         self._play("/odoo/action-sale_iused.iused_offer_action", "iused_offer_in_bulk", login=user.login)
-        self.assertEqual([offer["sku"] for offer in self._poll().json()], ["BULK-1", "BULK-2"])
+        self.assertEqual([offer["sku"] for offer in self._poll().offers], ["BULK-1", "BULK-2"])
 
     def test_order_is_told_when_its_late_tracking_number_is_typed(self):
         self._new_user("both", "sales_team.group_sale_manager", "stock.group_stock_manager")
@@ -69,7 +85,7 @@ class TestTours(IusedHttpCase):
         self._play("/odoo/action-sale_iused.iused_order_action", "iused_late_tracking", login="both")
         self.portal.register_orders(order.name)
         self._run_cron()
-        self.assertEqual([update["tracking"] for update in self.portal.updates()], ["3SLATE"])
+        self.assertEqual([update["track_and_trace"] for update in self.portal.updates], ["3SLATE"])
         self.assertEqual(order.iused_state, "sent")
 
     def test_stopped_update_is_sent_again(self):
