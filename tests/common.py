@@ -82,7 +82,11 @@ class IusedCase(TransactionCase):
         quants = cls.env["stock.quant"]
         for _piece in range(pieces if product.tracking == "serial" else bool(pieces)):
             lot = product.tracking == "serial" and cls.env["stock.lot"].create(
-                {"name": cls._make_imei(), "product_id": product.id, "company_id": cls.company.id}
+                {
+                    "name": cls._make_imei(),
+                    "product_id": product.id,
+                    "company_id": (product.company_id or cls.company).id,
+                }
             )
             quants._update_available_quantity(
                 product, location or cls.stock, 1 if lot else pieces, lot_id=lot or None, **values

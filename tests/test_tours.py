@@ -29,6 +29,8 @@ class TestTours(IusedHttpCase):
         admin.write({"company_ids": [(4, company.id)], "company_id": company.id, "password": "admin"})
         phone = self._make_phone("CONNECT-1", company_id=company.id, iused_offered=False)
         phone.with_company(company).write({"iused_purchase_price": 199.0, "iused_consumer_price": 249.0})
+        stock = self.env["stock.warehouse"].search([("company_id", "=", company.id)], limit=1).lot_stock_id
+        self._put_in_stock(phone, 2, location=stock)
         overview = "/odoo/action-sale_iused.iused_overview_action"
         # A port of this moment cannot stand in the tour.
         cookies = {"webhook": quote(self.portal.webhook_url, safe="")}
@@ -86,7 +88,7 @@ class TestTours(IusedHttpCase):
         self.portal.register_orders(order.name)
         self._run_cron()
         self.assertEqual([update["track_and_trace"] for update in self.portal.updates], ["3SLATE"])
-        self.assertEqual(order.iused_state, "sent")
+        self.assertEqual(order.iused_shipment_state, "sent")
 
     def test_stopped_update_is_sent_again(self):
         self._new_user("warehouse", "stock.group_stock_user")
