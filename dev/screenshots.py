@@ -21,6 +21,7 @@ from services import find_chromium, free_port
 SIZES = {"wide": (1366, 900), "phone": (390, 844)}
 # name: (login, path, JavaScript to run before the picture is taken)
 SCREENS = {
+    "overview": ("admin", "/odoo/action-sale_iused.iused_overview_action", ""),
     "settings": ("admin", "/odoo/action-sale_iused.iused_settings_action", ""),
     "offers": ("admin", "/odoo/action-sale_iused.iused_offer_action", ""),
     "product": (
@@ -30,6 +31,7 @@ SCREENS = {
     ),
     "orders": ("admin", "/odoo/action-sale_iused.iused_order_action", ""),
     "order": ("admin", "/odoo/sale.order/{order}", ""),
+    "log": ("admin", "/odoo/action-sale_iused.iused_exchange_action", ""),
     "updates": ("warehouse", "/odoo/action-sale_iused.iused_shipment_update_action", ""),
     "update": ("warehouse", "/odoo/iused.shipment.update/{update}", ""),
     "delivery": ("warehouse", "/odoo/stock.picking/{picking}", ""),
@@ -152,7 +154,9 @@ def main():
                     mobile=width < 700,
                 )
                 browser.call("Page.navigate", url=run["base_url"] + path.format(**ids))
-                browser.wait_until("!!document.querySelector('.o_action_manager .o_view_controller')")
+                browser.wait_until(
+                    "!!document.querySelector('.o_action_manager .o_view_controller, .o_iused_overview')"
+                )
                 if script:
                     browser.run(script)
                 browser.picture(folder / f"{name}-{size}.png", width, height)
