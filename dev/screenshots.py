@@ -146,7 +146,7 @@ def take(browser, run, ids, name, path, size):
         "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 700
     )
     browser.call("Page.navigate", url=run["base_url"] + address.format(**ids))
-    browser.wait_until("!!document.querySelector('.o_action_manager .o_view_controller')")
+    browser.wait_until("!!document.querySelector('.o_action_manager .o_view_controller, .o_iused_overview')")
     if script:
         browser.run(script)
     browser.picture(path, width, height)

@@ -51,7 +51,7 @@ class IusedExchange(models.Model):
     size = fields.Integer("Size (bytes)", readonly=True, aggregator=None)
     offers = fields.Integer(readonly=True, aggregator=None)
     detail = fields.Char(readonly=True, help="What was wrong with a poll or an upload.")
-    problem = fields.Text(
+    problem = fields.Char(
         "What Was Wrong", compute="_compute_problem", compute_sudo=True, help="As the answer says, in words."
     )
     failed = fields.Boolean(compute="_compute_failed", search="_search_failed")

@@ -93,10 +93,11 @@ class IusedOfferFeed(models.AbstractModel):
 
         :return: the ready ones, those that are not (archived ones left out), and the ready ones with stock
         """
+        # Grouped, the long condition is computed once for each offer.
         query = SQL(
-            """SELECT COUNT(*) FILTER (WHERE %(ready)s), COUNT(*) FILTER (WHERE active AND NOT (%(ready)s)),
-                      COUNT(*) FILTER (WHERE %(ready)s AND stock_available > 0)
-                 FROM (%(candidates)s) candidate""",
+            """SELECT %(ready)s AS ready, active, stock_available > 0 AS with_stock, COUNT(*)
+                 FROM (%(candidates)s) candidate
+             GROUP BY 1, 2, 3""",
             ready=READY,
             candidates=self._candidates_query(
                 company,
@@ -105,7 +106,12 @@ class IusedOfferFeed(models.AbstractModel):
             ),
         )
         self.env.cr.execute(FAST)
-        return self.env.execute_query(query)[0]
+        groups = self.env.execute_query(query)
+        return (
+            sum(count for ready, _active, _with_stock, count in groups if ready),
+            sum(count for ready, active, _with_stock, count in groups if active and not ready),
+            sum(count for ready, _active, with_stock, count in groups if ready and with_stock),
+        )
 
     @api.model
     def _fingerprint(self, company, query):

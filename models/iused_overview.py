@@ -303,7 +303,9 @@ class IusedOverview(models.AbstractModel):
             "test",
             bool(company.iused_webhook_tested_at or facts.was_told),
             self.env._("Test the webhook address"),
-            self.env._("iUsed's server is asked whether it is there. Nothing is reported."),
+            self.env._(
+                "iUsed's server is asked whether it is there; nothing is reported. The settings take another one."
+            ),
             self.env._("Test It"),
         )
 
@@ -430,7 +432,7 @@ class IusedOverview(models.AbstractModel):
             ("stopped", self.env._("Updates stopped"), facts.stopped, "danger"),
         ]
         return [
-            {"name": name, "label": label, "value": value, "kind": value and kind, "door": self._door(name)}
+            {"name": name, "label": label, "value": value, "kind": kind if value else "", "door": self._door(name)}
             for name, label, value, kind in counts
         ]
 

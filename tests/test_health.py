@@ -201,12 +201,13 @@ class TestHealth(OverviewCase):
 
     def test_activity_is_in_the_language_and_time_of_its_user(self):
         self._connect()
-        self.seller.tz = "Pacific/Auckland"
+        self.env["res.lang"]._activate_lang("nl_NL")
+        self.seller.write({"lang": "nl_NL", "tz": "Pacific/Auckland"})
         poll = self._log_poll(hours=3)
         note = self._watch().activity_ids.note
         local = fields.Datetime.context_timestamp(poll.with_context(tz="Pacific/Auckland"), poll.create_date)
-        self.assertIn(f"{local.minute:02d}", note)
-        self.assertIn(f"{local.hour % 12 or 12}:{local.minute:02d}", note)
+        self.assertIn(f"{local:%d-%m-%Y}", note)
+        self.assertIn(f"{local:%H:%M}", note)
 
     def test_old_troubles_are_deleted_and_lasting_ones_are_not(self):
         self._connect()

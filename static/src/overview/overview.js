@@ -10,7 +10,6 @@ export class IusedOverview extends Component {
     static template = "sale_iused.Overview";
     static components = { ControlPanel };
     static props = { ...standardActionServiceProps };
-    static displayName = _t("Overview");
 
     setup() {
         this.orm = useService("orm");
