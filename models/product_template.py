@@ -144,7 +144,7 @@ class ProductTemplate(models.Model):
         self.ensure_one()
         action = self.env["ir.actions.act_window"]._for_xml_id("sale_iused.iused_offer_action")
         context = {"search_default_product_tmpl_id": self.id, "display_default_code": False}
-        return {**action, "name": self.env._("Variants on iUsed"), "context": context}
+        return {**action, "context": context}
 
     def action_iused_offer(self):
         """Offer all variants. See the products' method."""
