@@ -119,7 +119,7 @@ class IusedSftpLocation(models.Model):
     state = fields.Selection(
         [
             ("off", "Off"),
-            ("missing", "Python package paramiko is missing"),
+            ("missing", "Package missing"),
             ("test", "To test"),
             ("stopped", "Stopped: other host key"),
             ("retry", "To retry"),

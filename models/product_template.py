@@ -72,12 +72,14 @@ class ProductTemplate(models.Model):
         """A product with several variants is as ready as the least ready of those that are offered."""
         self._compute_template_field_from_variant_field("iused_state")
         self._compute_template_field_from_variant_field("iused_reasons")
-        for template in self.filtered(lambda template: len(template.product_variant_ids) > 1):
-            offered = template.product_variant_ids.filtered("iused_state")
-            lacking = offered.filtered(lambda product: product.iused_state == "not_ready")
-            template.iused_state = ("not_ready" if lacking else "ready") if offered else False
-            reasons = (f"{product.display_name}: {product.iused_reasons}" for product in lacking)
-            template.iused_reasons = " ".join(reasons) or False
+        for template in self:
+            if len(template.product_variant_ids) > 1:
+                # Not by `filtered`, which forgets that the variants of all templates can be read at once.
+                offered = [product for product in template.product_variant_ids if product.iused_state]
+                lacking = [product for product in offered if product.iused_state == "not_ready"]
+                reasons = (f"{product.display_name}: {product.iused_reasons}" for product in lacking)
+                template.iused_state = ("not_ready" if lacking else "ready") if offered else False
+                template.iused_reasons = " ".join(reasons) or False
 
     def _search_iused_state(self, operator, value):
         if operator != "in":
@@ -93,7 +95,8 @@ class ProductTemplate(models.Model):
     def _compute_iused_stock(self):
         for template in self:
             variants = template.product_variant_ids
-            template.iused_stock = sum((variants.filtered("iused_offered") or variants).mapped("iused_stock"))
+            offered = [product for product in variants if product.iused_offered]  # as above
+            template.iused_stock = sum(product.iused_stock for product in offered or variants)
 
     @api.depends_context("company")
     @api.depends("product_variant_ids.iused_told_purchase_price", "product_variant_ids.iused_told_consumer_price")
@@ -144,7 +147,7 @@ class ProductTemplate(models.Model):
         self.ensure_one()
         action = self.env["ir.actions.act_window"]._for_xml_id("sale_iused.iused_offer_action")
         context = {"search_default_product_tmpl_id": self.id, "display_default_code": False}
-        return {**action, "name": self.env._("Variants on iUsed"), "context": context}
+        return {**action, "context": context}
 
     def action_iused_offer(self):
         """Offer all variants. See the products' method."""

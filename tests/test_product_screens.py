@@ -53,6 +53,20 @@ class TestProductScreens(IusedCase):
         self.assertIn(template, self._with_state(False))
         self.assertNotIn(template, self._with_state("ready"))
 
+    def test_columns_of_many_products_cost_no_query_for_each(self):
+        """Templates, with one variant and with several."""
+        phones = [self._make_phone(f"MANY-{number}").product_tmpl_id for number in range(12)]
+        names = ("iused_state", "iused_reasons", "iused_stock", "iused_told_purchase_price")
+        for templates in (phones, [self._make_variants() for _number in range(12)]):
+            costs = []
+            for some in (templates[:2], templates):
+                self.env.flush_all()
+                self.env.invalidate_all()
+                before = self.env.cr.sql_log_count
+                self.env["product.template"].concat(*some).read(names)
+                costs.append(self.env.cr.sql_log_count - before)
+            self.assertEqual(*costs)
+
     def test_variants_are_opened_as_offers(self):
         template = self._make_variants()
         action = template.action_iused_view_variants()
