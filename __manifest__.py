@@ -34,6 +34,7 @@
         "web.assets_backend": ["sale_iused/static/src/**/*"],
         "web.assets_tests": ["sale_iused/static/tests/tours/**/*"],
     },
+    "images": ["static/description/banner.png"],
     "uninstall_hook": "uninstall_hook",
     "application": True,
 }

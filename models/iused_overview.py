@@ -304,7 +304,7 @@ class IusedOverview(models.AbstractModel):
             bool(company.iused_webhook_tested_at or facts.was_told),
             self.env._("Test the webhook address"),
             self.env._(
-                "iUsed's server is asked whether it is there; nothing is reported. The settings take another one."
+                "iUsed's server is asked whether it is there; nothing is reported. Change the address in the settings."
             ),
             self.env._("Test It"),
         )
