@@ -1,5 +1,7 @@
 import { registry } from "@web/core/registry";
 
+import { closeToken, confirmIdentity } from "./steps";
+
 let key;
 
 /**
@@ -13,16 +15,7 @@ registry.category("web_tour.tours").add("iused_connect", {
             trigger: "[data-step='token'][data-done='0'] button",
             run: "click",
         },
-        {
-            content: "Confirm who you are",
-            trigger: ".modal [name='password'] input",
-            run: "edit admin",
-        },
-        {
-            content: "Go on",
-            trigger: ".modal button[name='run_check']",
-            run: "click",
-        },
+        ...confirmIdentity,
         {
             content: "Copy the token",
             trigger: ".modal [name='key']:has(.o_clipboard_button)",
@@ -30,11 +23,7 @@ registry.category("web_tour.tours").add("iused_connect", {
                 key = this.anchor.textContent.match(/[0-9a-f]{40}/)[0];
             },
         },
-        {
-            content: "Close it",
-            trigger: ".modal footer button:contains('I have copied it')",
-            run: "click",
-        },
+        closeToken,
         {
             content: "Choose products",
             trigger: "body:not(:has(.modal)) .o_iused_steps:has([data-step='token'][data-done='1']) [data-step='products'] button",

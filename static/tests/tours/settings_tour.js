@@ -1,5 +1,7 @@
 import { registry } from "@web/core/registry";
 
+import { closeToken, confirmIdentity } from "./steps";
+
 /** An administrator enters the webhook's address. */
 registry.category("web_tour.tours").add("iused_enter_webhook", {
     steps: () => [
@@ -38,25 +40,12 @@ registry.category("web_tour.tours").add("iused_make_token", {
             trigger: "button[name='action_iused_make_token']",
             run: "click",
         },
-        {
-            content: "Confirm who you are",
-            trigger: ".modal [name='password'] input",
-            run: "edit admin",
-        },
-        {
-            content: "Go on",
-            trigger: ".modal button[name='run_check']",
-            run: "click",
-        },
+        ...confirmIdentity,
         {
             content: "The token is shown",
             trigger: ".modal [name='key'] .o_clipboard_button, .modal .o_field_CopyClipboardChar",
         },
-        {
-            content: "Close it",
-            trigger: ".modal footer button:contains('I have copied it')",
-            run: "click",
-        },
+        closeToken,
         {
             content: "The token is listed",
             trigger: "body:not(:has(.modal)) [name='iused_token_ids'] .o_kanban_record:contains('Not used yet')",
@@ -90,16 +79,7 @@ registry.category("web_tour.tours").add("iused_test_and_revoke", {
             trigger: ".modal:contains('refused from now on') footer .btn-primary",
             run: "click",
         },
-        {
-            content: "Confirm who you are",
-            trigger: ".modal [name='password'] input",
-            run: "edit admin",
-        },
-        {
-            content: "Go on",
-            trigger: ".modal button[name='run_check']",
-            run: "click",
-        },
+        ...confirmIdentity,
         {
             content: "There is no token any more",
             trigger: "body:not(:has(.modal)) #iused_token:not(:has([name='iused_revoke']))",
