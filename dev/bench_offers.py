@@ -60,7 +60,13 @@ def prepare(postgres, offers, history):
     script = ROOT / "dev/bench_offers_data.py"
     made = odoo_script(postgres, config, script, DEV / "bench_data.log", offers=offers, history=history)
     postgres.query("VACUUM ANALYZE", DATABASE)
+    settle(postgres)
     return config, made
+
+
+def settle(postgres):
+    """Have what was just made written to the disk now, not beside the first measurements."""
+    postgres.query("CHECKPOINT", DATABASE, role="postgres")
 
 
 # Measuring -------------------------------------------------------------------------------------------------------
@@ -132,6 +138,7 @@ def take_prices_from_pricelists(postgres, made):
         DATABASE,
     )
     postgres.query("VACUUM FULL ANALYZE product_product", DATABASE)
+    settle(postgres)
 
 
 def compare(postgres, config, made, with_json2):

@@ -11,7 +11,7 @@ _lt = LazyTranslate(__name__)
 FORMAT_VERSION = 1  # of the bytes written; a new one makes iUsed fetch the feed again
 # GS1's check digit: the digits from the right weigh 1, 3, 1, 3, ... and add up to a multiple of ten. The digits to the
 # left of one stay with it here, as they only add multiples of ten.
-EAN_SUM = " + ".join(f"{3 if place % 2 else 1} * (ean_number / {10**place})" for place in range(14))
+EAN_SUM = "{} + 3 * ({})".format(*(" + ".join(f"ean_number / {10**k}" for k in range(s, 14, 2)) for s in (0, 1)))
 # Why an offered product is not served: code, words, and the condition on a row of `_candidates_query`.
 FAULTS = (
     ("no_sku", _lt("It has no internal reference (SKU)."), "sku = ''"),
