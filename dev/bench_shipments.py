@@ -19,7 +19,7 @@ def parse_arguments(arguments):
     parser = argparse.ArgumentParser(prog="dev/bench shipments", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     parser.add_argument("--deliveries", type=int, default=60, help="validated in each round (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
     return parser.parse_args(arguments)
 
 

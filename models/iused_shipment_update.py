@@ -67,7 +67,7 @@ class IusedShipmentUpdate(models.Model):
     _rec_name = "serial_number"
 
     order_id = fields.Many2one("sale.order", required=True, readonly=True, index=True, ondelete="cascade")
-    company_id = fields.Many2one(related="order_id.company_id", store=True, index=True)
+    company_id = fields.Many2one(related="order_id.company_id", store=True, index=True, precompute=True)
     picking_id = fields.Many2one(
         "stock.picking", string="Delivery", readonly=True, index="btree_not_null", ondelete="set null"
     )

@@ -14,10 +14,10 @@ class StockMove(models.Model):
         """Return the moves by which goods of iUsed's orders leave for the customer, done or not."""
         return self.filtered(
             lambda move: (
-                move.sale_line_id.order_id.iused_reference
                 # Inner steps and returns do not end at a customer; goods that come from one did not leave us.
-                and move.location_dest_id.usage == "customer"
+                move.location_dest_id.usage == "customer"
                 and move.location_id.usage != "customer"
+                and move.sale_line_id.order_id.iused_reference
             )
         )
 
