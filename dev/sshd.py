@@ -230,6 +230,8 @@ class Throttle:
                     self.passed += len(data)
                     if self.rate and self.closed.wait(len(data) / self.rate):
                         return
+        # Also after a reset, as by a server that was killed: the other side must learn of it.
+        with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
 
     def __exit__(self, *_exc):
