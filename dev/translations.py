@@ -3,6 +3,7 @@
 dev/with-env translations.py
 """
 
+import os
 import tempfile
 import zipfile
 from pathlib import Path
@@ -13,7 +14,7 @@ import polib
 from bootstrap import DEV, ROOT, say
 from services import ADDON, Postgres, base_database, odoo_addons, odoo_once, odoo_script, write_config
 
-DATABASE = "iused_translations"
+DATABASE = f"iused_translations_{os.getpid()}"
 FOLDER = ROOT / "i18n"
 LANGUAGES = ("de", "fr", "nl")
 # Times of the export, which would change the files each time, and what nobody fills in.
