@@ -485,9 +485,10 @@ class IusedOfferFeed(models.AbstractModel):
         return dict(self.env.execute_query(query))
 
     @api.model
-    def _available_pieces(self, company, products):
+    def _available_pieces(self, company, products, buffer=0):
         """Return how many pieces of some products are left, by the rule of the feed.
 
+        :param int buffer: pieces that are kept back
         :rtype: dict: product id -> int; kits and products whose stock is not counted are left out
         """
         products = products.filtered("is_storable")
@@ -502,7 +503,7 @@ class IusedOfferFeed(models.AbstractModel):
             kit=self._kit_condition(company),
             stock=self._stock_query(company),
             demand=self._demand_query(company),
-            pieces=self._pieces_left(),
+            pieces=self._pieces_left(buffer),
             products=products.ids,
         )
         return dict(self.env.execute_query(query))

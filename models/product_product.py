@@ -111,9 +111,10 @@ class ProductProduct(models.Model):
     @api.depends("is_storable", "stock_move_ids.state", "stock_move_ids.quantity", "stock_move_ids.product_qty")
     def _compute_iused_stock(self):
         company_sudo = self.env.company.sudo()  # its settings are closed to most users
-        pieces = self.env["iused.offer.feed"]._available_pieces(company_sudo, self._origin)
+        buffer = company_sudo.iused_stock_buffer
+        pieces = self.env["iused.offer.feed"]._available_pieces(company_sudo, self._origin, buffer)
         for product in self:
-            product.iused_stock = max(0, pieces.get(product._origin.id, 0) - company_sudo.iused_stock_buffer)
+            product.iused_stock = pieces.get(product._origin.id, 0)
 
     @api.depends("barcode", "iused_ean")
     def _compute_iused_told_ean(self):
