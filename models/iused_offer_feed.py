@@ -34,9 +34,10 @@ FAULTS = (
     ("archived", _lt("It is archived."), "NOT active"),
     ("kit", _lt("It is a kit, which has no stock of its own."), "kit"),
 )
-# The sort and the hash tables of 100,000 offers fit; PostgreSQL's default of 4 MB sends them to disk. Compiling the
-# query takes longer than it saves.
-FAST = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
+# The sort and the hash tables of a million offers fit; with less, PostgreSQL sends them to disk, which costs a fifth of
+# the time. It takes no more than it needs: 100,000 offers fit in a quarter. Compiling the query takes longer than it
+# saves.
+FAST = "SET LOCAL work_mem = '256MB'; SET LOCAL jit = off"
 READY = SQL(" AND ".join(f"NOT ({condition})" for _code, _text, condition in FAULTS))
 
 
