@@ -12,14 +12,15 @@ from services import ADDON, Postgres, base_database, free_port, odoo_once, odoo_
 
 WITH, WITHOUT = "iused_bench_with", "iused_bench_without"
 SCRIPT = ROOT / "dev/shell_shipments.py"
+UPDATES = 2000
 LIMITS = {"validate": ("at most", 1.05), "drain_vs_requests": ("at least", 0.5)}
 
 
 def parse_arguments(arguments):
     parser = argparse.ArgumentParser(prog="dev/bench shipments", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
-    parser.add_argument("--deliveries", type=int, default=60, help="validated in each round (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
+    parser.add_argument("--deliveries", type=int, default=200, help="validated on each side (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=10, help="in which updates are sent (default: %(default)s)")
     return parser.parse_args(arguments)
 
 
@@ -36,13 +37,9 @@ def prepare(postgres):
     return configs
 
 
-def measure_validation(run, rounds, deliveries):
-    """Return the median seconds of a validation with the addon and without, measured in turns."""
-    medians = {WITH: [], WITHOUT: []}
-    for number in range(rounds):
-        for name in sorted(medians, reverse=bool(number % 2)):
-            medians[name].append(run(name, "validate", number=deliveries, run=f"R{number}")["median"])
-    return {name: statistics.median(values) for name, values in medians.items()}
+def median_ratio(these, those):
+    """Compare what was measured side by side: each pair had the same moment of the machine."""
+    return statistics.median(one / other for one, other in zip(these, those, strict=True))
 
 
 def main(arguments):
@@ -56,16 +53,18 @@ def main(arguments):
 
         try:
             say("bench: validating deliveries ...")
-            validation = measure_validation(run, options.rounds, options.deliveries)
-            say("bench: sending 2,000 updates ...")
+            seconds = run(WITH, "validate", number=options.deliveries, without=WITHOUT)
+            validation = {side: statistics.median(values) for side, values in seconds.items()}
+            say(f"bench: sending {UPDATES:,} updates ...")
             with portal_process("BENCH") as portal:
-                drains = []
-                for _round in range(options.rounds):
-                    portal.reset()
-                    drains.append(
-                        run(WITH, "drain", number=2000, webhook_url=portal.webhook_url, portal_url=portal.url)
-                    )
-            drain = min(drains, key=lambda figures: figures["ours"])
+                drain = run(
+                    WITH,
+                    "drain",
+                    number=UPDATES // options.rounds,
+                    rounds=options.rounds,
+                    webhook_url=portal.webhook_url,
+                    portal_url=portal.url,
+                )
             say("bench: the portal is away for three days, with 1,000 updates waiting ...")
             port = free_port()
             url = f"http://127.0.0.1:{port}/webhook/shipment/18/BENCH"
@@ -75,12 +74,12 @@ def main(arguments):
             for name in (WITH, WITHOUT):
                 postgres.drop(name)
     figures = {
-        "validate": {"with_seconds": validation[WITH], "without_seconds": validation[WITHOUT]},
-        "drain": {"updates": 2000, "seconds": drain["ours"], "requests_seconds": drain["bare"]},
+        "validate": {f"{side}_seconds": value for side, value in validation.items()},
+        "drain": {"updates": UPDATES, "seconds": sum(drain["ours"]), "requests_seconds": sum(drain["bare"])},
         "outage": outage,
         "ratios": {
-            "validate": validation[WITH] / validation[WITHOUT],
-            "drain_vs_requests": drain["bare"] / drain["ours"],
+            "validate": median_ratio(seconds["with"], seconds["without"]),
+            "drain_vs_requests": median_ratio(drain["bare"], drain["ours"]),
         },
     }
     if options.json:
@@ -97,7 +96,7 @@ def report(figures):
     print(
         f"validating a delivery: {figures['validate']['with_seconds'] * 1000:.1f} ms with the addon, "
         f"{figures['validate']['without_seconds'] * 1000:.1f} ms without\n"
-        f"sending 2,000 updates: {figures['drain']['seconds']:.2f} s, "
+        f"sending {UPDATES:,} updates: {figures['drain']['seconds']:.2f} s, "
         f"a bare requests loop {figures['drain']['requests_seconds']:.2f} s\n"
         f"outage of {outage['days']:.1f} days with 1,000 updates: {outage['runs']} runs made {outage['tries']} tries; "
         f"the rest took {outage['drain_seconds']:.2f} s; {outage['lost']} lost, {outage['repeated']} repeated"

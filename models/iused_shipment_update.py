@@ -16,7 +16,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ..tools.webhook import Outcome, open_session, send
+from ..tools.webhook import Outcome, Webhook
 
 _logger = logging.getLogger(__name__)
 
@@ -30,17 +30,15 @@ JITTER = 0.1  # of that time, so that many updates do not come back all at once
 FAILURES_IN_A_ROW = 5  # errors of iUsed's server after which it is taken to be down
 
 WRITE_RESULT = """
-    WITH tried AS (
-        UPDATE iused_shipment_update
-           SET state = %(state)s, attempts = %(attempts)s, next_try = %(next_try)s, holds = %(holds)s,
-               last_answer = %(last_answer)s, sent_at = %(sent_at)s, body = %(body)s,
-               write_uid = %(uid)s, write_date = now() AT TIME ZONE 'UTC'
-         WHERE id = %(update_id)s
-    )
+    UPDATE iused_shipment_update
+       SET state = %(state)s, attempts = %(attempts)s, next_try = %(next_try)s, holds = %(holds)s,
+           last_answer = %(last_answer)s, sent_at = %(sent_at)s, body = %(body)s,
+           write_uid = %(uid)s, write_date = now() AT TIME ZONE 'UTC'
+     WHERE id = %(update_id)s;
     INSERT INTO iused_exchange (company_id, kind, direction, method, path, status, duration, request_body, answer_body,
-                                order_id, update_id, create_uid, create_date, write_uid, write_date)
+                                order_id, update_id, create_date, write_date)
     VALUES (%(company_id)s, 'shipment', 'out', %(method)s, %(path)s, %(status)s, %(duration)s, %(body)s, %(answer)s,
-            %(order_id)s, %(update_id)s, %(uid)s, now() AT TIME ZONE 'UTC', %(uid)s, now() AT TIME ZONE 'UTC')
+            %(order_id)s, %(update_id)s, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC')
 """
 
 STATES = [
@@ -215,8 +213,10 @@ class IusedShipmentUpdate(models.Model):
 
         :param datetime at: when; None means as soon as this transaction is committed
         """
+        # Unlike `ref`, this takes no query to learn what is known.
+        cron_id = self.env["ir.model.data"]._xmlid_to_res_id("sale_iused.ir_cron_send_shipment_updates")
         # Whoever validates a delivery has no rights on scheduled actions.
-        cron_sudo = self.env.ref("sale_iused.ir_cron_send_shipment_updates").sudo()
+        cron_sudo = self.env["ir.cron"].sudo().browse(cron_id)
         if at:
             cron_sudo._trigger(at=at)
             return
@@ -410,9 +410,9 @@ class IusedShipmentUpdate(models.Model):
         connection = company_sudo._iused_connection()
         if not connection:
             return  # the settings changed meanwhile
-        with open_session(connection["url"]) as session:
+        with Webhook(connection["url"], connection["method"]) as webhook:
             for job in self._take_jobs(company_sudo, connection, held_back):
-                outcome = job["update"]._attempt(job, session, connection, failures, down)
+                outcome = job["update"]._attempt(job, webhook, connection, failures, down)
                 sent, left = sent + 1, None
                 # Each update is committed by itself, so that a crash repeats one at most. To write the progress costs
                 # as much as the update, hence not every time.
@@ -540,10 +540,11 @@ class IusedShipmentUpdate(models.Model):
             extra["corrects"] = self.corrects_id.event_id or True
         return extra
 
-    def _attempt(self, job, session, connection, failures, down):
+    def _attempt(self, job, webhook, connection, failures, down):
         """Send one update and write down what came of it.
 
         :param dict job: see `_prepare_jobs`
+        :param tools.webhook.Webhook webhook: where to
         :param dict connection: see `res.company._iused_connection`
         :param int failures: errors of iUsed's server before this try, one after the other
         :param bool down: whether iUsed was down when this run began
@@ -554,7 +555,7 @@ class IusedShipmentUpdate(models.Model):
             if not self._lock_if_unchanged(job["version"]):
                 return None
             body = job["body"] or json.dumps(self._prepare_body())
-            outcome = send(session, connection["url"], body, job["event_id"], connection["method"])
+            outcome = webhook.send(body, job["event_id"])
             self._record(outcome, {**job, "body": body}, connection, failures, down)
         except (SerializationFailure, DeadlockDetected):
             self.env.cr.rollback()  # it changed meanwhile: the next run sees how
@@ -623,6 +624,8 @@ class IusedShipmentUpdate(models.Model):
                 "uid": self.env.uid,
             },
         )
+        if outcome.verdict == Outcome.ACCEPTED:
+            return  # nothing is read before the commit, which empties the cache
         self.env.invalidate_all(flush=False)
         if outcome.verdict == Outcome.CLOSED:
             if self.company_id._iused_stop_sending(outcome.text, connection["url"]):

@@ -23,7 +23,7 @@ class StockMove(models.Model):
 
     def _iused_enqueue_updates(self):
         """Write shipment updates for the devices that left for the customer of an iUsed order."""
-        leaving = self.filtered(lambda move: move.state == "done")._iused_leaving()
-        if leaving:
-            # The warehouse user has no rights on the outbox; the values are the moves' own.
-            self.env["iused.shipment.update"].sudo()._enqueue(leaving.sudo().move_line_ids)
+        # The warehouse user has no rights on the outbox; what goes into it are the moves' own values.
+        leaving_sudo = self.sudo().filtered(lambda move: move.state == "done")._iused_leaving()
+        if leaving_sudo:
+            self.env["iused.shipment.update"].sudo()._enqueue(leaving_sudo.move_line_ids)

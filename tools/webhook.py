@@ -81,39 +81,62 @@ def open_session(url):
     return session
 
 
-def send(session, url, body, event_id, method="POST"):
-    """Tell iUsed of a shipment. Never raises for what the network or the portal does.
+class Webhook:
+    """iUsed's webhook, for many calls in a row: one connection, and one call made beforehand.
 
-    :param requests.Session session: kept between calls, for its connection
+    To prepare a call takes as long as to make it; the next one differs by its body and event alone.
+
     :param str url: the webhook's address, a secret: it appears in no text that this module returns
-    :param str body: the body, JSON
-    :param str event_id: sent as `Idempotency-Key` (IETF draft), equal for every try of one update
     :param str method: POST, PUT or PATCH
-    :rtype: Outcome
     """
-    headers = {
-        "Content-Type": "application/json",
-        "Accept": "application/json",
-        "Idempotency-Key": event_id,
-        "User-Agent": USER_AGENT,
-    }
-    start = time.monotonic()
-    _calling.now = True
-    try:
-        with session.request(
-            method, url, data=body.encode(), timeout=TIMEOUT, allow_redirects=False, headers=headers, stream=True
-        ) as response:
-            outcome = judge(
-                response.status_code,
-                mask(response.reason or "", url),
-                mask(_read_answer(response), url),
-                response.headers.get("Retry-After"),
-            )
-    except (requests.RequestException, ValueError, UnicodeError) as error:  # a proxy's answer can be no HTTP at all
-        outcome = Outcome(Outcome.RETRY, _describe(error))
-    finally:
-        _calling.now = False
-    return replace(outcome, duration=time.monotonic() - start)
+
+    def __init__(self, url, method="POST"):
+        self._url = url
+        self._method = method
+        self._session = open_session(url)
+        self._call = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self._session.close()
+
+    def send(self, body, event_id):
+        """Tell iUsed of a shipment. Never raises for what the network or the portal does.
+
+        :param str body: the body, JSON
+        :param str event_id: sent as `Idempotency-Key` (IETF draft), equal for every try of one update
+        :rtype: Outcome
+        """
+        start = time.monotonic()
+        _calling.now = True
+        try:
+            call = self._prepare(body, event_id)
+            with self._session.send(call, timeout=TIMEOUT, allow_redirects=False, stream=True) as response:
+                outcome = judge(
+                    response.status_code,
+                    mask(response.reason or "", self._url),
+                    mask(_read_answer(response), self._url),
+                    response.headers.get("Retry-After"),
+                )
+        except (requests.RequestException, ValueError, UnicodeError) as error:  # a proxy's answer can be no HTTP at all
+            outcome = Outcome(Outcome.RETRY, _describe(error))
+        finally:
+            _calling.now = False
+        return replace(outcome, duration=time.monotonic() - start)
+
+    def _prepare(self, body, event_id):
+        """Return the call as `requests` makes it.
+
+        :raises requests.RequestException: for an address that is none
+        """
+        if not self._call:
+            headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": USER_AGENT}
+            self._call = self._session.prepare_request(requests.Request(self._method, self._url, headers=headers))
+        self._call.headers["Idempotency-Key"] = event_id
+        self._call.prepare_body(body.encode(), None)
+        return self._call
 
 
 @dataclass(frozen=True)
