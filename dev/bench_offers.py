@@ -2,6 +2,7 @@
 
 import argparse
 import concurrent.futures
+import contextlib
 import json
 import statistics
 import threading
@@ -32,7 +33,7 @@ def parse(arguments):
     parser.add_argument("--size", type=int, default=SIZE, help="the one at which figures are compared (%(default)s)")
     parser.add_argument("--history", type=int, default=200_000, help="done moves in the database (%(default)s)")
     parser.add_argument("--no-json2", action="store_true", help="leave out Odoo's own API, which takes minutes")
-    parser.add_argument("--keep", action="store_true", help=f"keep the last database, {DATABASE}")
+    parser.add_argument("--keep", action="store_true", help=f"keep the databases, {DATABASE}_SIZE")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures to this file")
     return parser.parse_args(arguments)
 
@@ -55,18 +56,19 @@ def prepare(postgres, offers, history):
         config = write_config(DEV / "bench.conf", postgres, installed)
         odoo_once(postgres, config, DEV / "bench_install.log", "-i", ADDON, "--no-http")
     say(f"bench: a database with {offers:,} offers ...")
-    postgres.copy(installed, DATABASE)
-    config = write_config(DEV / "bench.conf", postgres, DATABASE, max_cron_threads=0, log_level="warn")
+    database = f"{DATABASE}_{offers}"
+    postgres.copy(installed, database)
+    config = write_config(DEV / f"{database}.conf", postgres, database, max_cron_threads=0, log_level="warn")
     script = ROOT / "dev/bench_offers_data.py"
     made = odoo_script(postgres, config, script, DEV / "bench_data.log", offers=offers, history=history)
-    postgres.query("VACUUM ANALYZE", DATABASE)
+    postgres.query("VACUUM ANALYZE", database)
     settle(postgres)
-    return config, made
+    return config, {**made, "database": database}
 
 
 def settle(postgres):
     """Have what was just made written to the disk now, not beside the first measurements."""
-    postgres.query("CHECKPOINT", DATABASE, role="postgres")
+    postgres.query("CHECKPOINT", "postgres", role="postgres")
 
 
 # Measuring -------------------------------------------------------------------------------------------------------
@@ -103,11 +105,11 @@ class Client:
         return elapsed
 
 
-def sql_seconds(postgres, query):
-    connection = psycopg2.connect(host=str(postgres.socket), dbname=DATABASE, user="odoo")
+def sql_seconds(postgres, made):
+    connection = psycopg2.connect(host=str(postgres.socket), dbname=made["database"], user="odoo")
     with connection, connection.cursor() as cursor:
         start = time.monotonic()
-        cursor.execute(query)
+        cursor.execute(made["query"])
         elapsed = time.monotonic() - start
     connection.close()
     return elapsed
@@ -130,15 +132,34 @@ def median(function, repeats=REPEATS):
 
 
 def take_prices_from_pricelists(postgres, made):
-    postgres.query("UPDATE product_product SET iused_purchase_price = NULL, iused_consumer_price = NULL", DATABASE)
+    database = made["database"]
+    postgres.query("UPDATE product_product SET iused_purchase_price = NULL, iused_consumer_price = NULL", database)
     purchase, consumer = made["pricelists"]
     postgres.query(
         f"UPDATE res_company SET iused_purchase_pricelist_id = {purchase}, iused_consumer_pricelist_id = {consumer} "
         f"WHERE id = {made['company']}",
-        DATABASE,
+        database,
     )
-    postgres.query("VACUUM FULL ANALYZE product_product", DATABASE)
+    postgres.query("VACUUM FULL ANALYZE product_product", database)
     settle(postgres)
+
+
+def scale(postgres, databases):
+    """Take the time of the whole feed at each size, in turns: what slows the machine down slows all of them.
+
+    :param dict databases: size -> what `prepare` returned
+    :return: list of sizes and seconds
+    """
+    seconds = {size: [] for size in databases}
+    with contextlib.ExitStack() as stack:
+        clients = {}
+        for size, (config, made) in databases.items():
+            clients[size] = Client(stack.enter_context(Odoo(postgres, config, DEV / "bench_odoo.log")), made)
+            clients[size].poll()
+        for _repeat in range(REPEATS):
+            for size, client in clients.items():
+                seconds[size].append(client.poll()[0])
+    return [(size, round(statistics.median(values), 3)) for size, values in seconds.items()]
 
 
 def compare(postgres, config, made, with_json2):
@@ -157,7 +178,7 @@ def compare(postgres, config, made, with_json2):
         times = {"full": [], "gzip": [], "not_modified": [], "sql": []}
         for _repeat in range(REPEATS):
             times["full"].append(client.poll()[0])
-            times["sql"].append(sql_seconds(postgres, made["query"]))
+            times["sql"].append(sql_seconds(postgres, made))
             times["not_modified"].append(client.poll(304, **{"If-None-Match": etag})[0])
             times["gzip"].append(client.poll(**{"Accept-Encoding": "gzip"})[0])
         peak = memory(odoo, "VmHWM") - before
@@ -211,7 +232,7 @@ def polls_and_orders(postgres, client):
     waits, over = [], threading.Event()
 
     def watch():
-        connection = psycopg2.connect(host=str(postgres.socket), dbname=DATABASE, user="odoo")
+        connection = psycopg2.connect(host=str(postgres.socket), dbname=client.made["database"], user="odoo")
         connection.autocommit = True
         with connection.cursor() as cursor:
             while not over.wait(0.01):
@@ -286,20 +307,13 @@ def tell(figures, scaling):
 def main(arguments):
     options = parse(arguments)
     sizes = sorted({*(int(size) for size in options.sizes.split(",")), options.size})
-    scaling = []
     with Postgres() as postgres:
-        for size in sizes:
-            config, made = prepare(postgres, size, options.history)
-            if size == options.size:
-                figures = compare(postgres, config, made, not options.no_json2)
-                scaling.append((size, round(figures["seconds"]["full"], 3)))
-            else:
-                with Odoo(postgres, config, DEV / "bench_odoo.log") as odoo:
-                    client = Client(odoo, made)
-                    client.poll()
-                    scaling.append((size, round(median(lambda client=client: client.poll()[0]), 3)))
+        databases = {size: prepare(postgres, size, options.history) for size in sizes}
+        scaling = scale(postgres, databases)
+        figures = compare(postgres, *databases[options.size], not options.no_json2)
         if not options.keep:
-            postgres.drop(DATABASE)
+            for _config, made in databases.values():
+                postgres.drop(made["database"])
     figures["ratios"] = ratios(figures["seconds"])
     figures["scaling"] = scaling
     tell(figures, scaling)
