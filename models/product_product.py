@@ -25,31 +25,37 @@ HELP = {
 class ProductProduct(models.Model):
     _inherit = "product.product"
 
+    # A prefetch group of their own: who reads a product for Odoo's purposes does not fetch them.
     iused_offered = fields.Boolean(
         "Offered on iUsed",
         company_dependent=True,
         help=HELP["iused_offered"],
+        prefetch="iused",
     )
     iused_purchase_price = fields.Float(
         "iUsed Purchase Price",
         company_dependent=True,
         digits="Product Price",
         help=HELP["iused_purchase_price"],
+        prefetch="iused",
     )
     iused_consumer_price = fields.Float(
         "iUsed Consumer Price",
         company_dependent=True,
         digits="Product Price",
         help=HELP["iused_consumer_price"],
+        prefetch="iused",
     )
     iused_ean = fields.Char(
         "iUsed EAN",
         copy=False,
         help=HELP["iused_ean"],
+        prefetch="iused",
     )
     iused_is_imei = fields.Boolean(
         "Serial Number is an IMEI",
         help=HELP["iused_is_imei"],
+        prefetch="iused",
     )
 
     iused_state = fields.Selection(

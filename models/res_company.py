@@ -27,7 +27,11 @@ EXTRA_KEYS = ("carrier", "tracking_link", "sku", "line_id", "shipped_at", "corre
 
 
 class ResCompany(models.Model):
-    """A company's connection to iUsed."""
+    """A company's connection to iUsed.
+
+    Everybody's reads of a company would carry these settings along: hence a prefetch group of their own. Only what each
+    validation of an iUsed order asks for comes with the company.
+    """
 
     _inherit = "res.company"
 
@@ -36,6 +40,7 @@ class ResCompany(models.Model):
         string="iUsed User",
         ondelete="restrict",
         help="The user that iUsed's calls act as. Made with the first access token; it needs no rights of its own.",
+        prefetch="iused",
     )
     iused_partner_id = fields.Many2one(
         "res.partner",
@@ -43,6 +48,7 @@ class ResCompany(models.Model):
         ondelete="restrict",
         domain="[('company_id', 'in', (False, id))]",
         help="The customer of iUsed's orders: it is invoiced, while the goods go to the consumer.",
+        prefetch="iused",
     )
     iused_warehouse_ids = fields.Many2many(
         "stock.warehouse",
@@ -55,92 +61,117 @@ class ResCompany(models.Model):
     iused_stock_buffer = fields.Integer(
         "iUsed Stock Buffer",
         help="Pieces of each product that are kept back: iUsed is told so many fewer.",
+        prefetch="iused",
     )
     iused_purchase_pricelist_id = fields.Many2one(
         "product.pricelist",
         string="iUsed Purchase Pricelist",
         check_company=True,
         help="What iUsed pays for a product that has no iUsed purchase price of its own.",
+        prefetch="iused",
     )
     iused_consumer_pricelist_id = fields.Many2one(
         "product.pricelist",
         string="iUsed Consumer Pricelist",
         check_company=True,
         help="The recommended price for the consumer of a product that has no iUsed consumer price of its own.",
+        prefetch="iused",
     )
     iused_lang = fields.Selection(
         lambda self: self.env["res.lang"].get_installed(),
         string="iUsed Language",
         help="The language of the names that iUsed is told. Empty means the company's.",
+        prefetch="iused",
     )
     iused_order_policy = fields.Selection(
         [("confirm", "Confirm at once"), ("quotation", "Leave as quotation")],
         string="iUsed Orders",
         default="confirm",
         required=True,
+        prefetch="iused",
     )
     iused_shortage_policy = fields.Selection(
         [("accept", "Accept the order and warn"), ("refuse", "Refuse the order")],
         string="When Stock Is Short for iUsed",
         default="accept",
         required=True,
+        prefetch="iused",
     )
     iused_price_tolerance = fields.Float(
         "iUsed Price Tolerance",
         help="An order whose prices differ from our offer by more becomes a quotation, for a person to check.",
+        prefetch="iused",
     )
     iused_price_tolerance_type = fields.Selection(
         [("percent", "% of our price"), ("amount", "per piece, in the company's currency")],
         string="iUsed Price Tolerance In",
         default="percent",
         required=True,
+        prefetch="iused",
     )
     iused_salesperson_id = fields.Many2one(
         "res.users",
         string="iUsed Salesperson",
         domain="[('share', '=', False), ('company_ids', 'in', id)]",
         help="Empty means the salesperson of the customer iUsed.",
+        prefetch="iused",
     )
     iused_team_id = fields.Many2one(
         "crm.team",
         string="iUsed Sales Team",
         domain="[('company_id', 'in', (False, id))]",
         help="Empty means the team that Odoo chooses.",
+        prefetch="iused",
     )
     iused_carrier_id = fields.Many2one(
         "delivery.carrier",
         string="iUsed Delivery Method",
         domain="[('company_id', 'in', (False, id))]",
+        prefetch="iused",
     )
     iused_responsible_id = fields.Many2one(
         "res.users",
         string="Responsible for iUsed",
         domain="[('share', '=', False), ('company_ids', 'in', id)]",
         help="Who gets an activity when something needs a person. Empty means the salesperson, else an iUsed manager.",
+        prefetch="iused",
     )
     iused_retention_days = fields.Integer(
         "Keep iUsed Log (days)",
         default=90,
         required=True,
         help="Exchanges with iUsed and shipment updates that were sent are deleted after so many days.",
+        prefetch="iused",
     )
     # When somebody is told. 0 means never.
     iused_watch_poll_hours = fields.Integer(
-        "Hours Without a Poll", default=2, help="Tell when iUsed did not fetch the offers for so many hours."
+        "Hours Without a Poll",
+        default=2,
+        help="Tell when iUsed did not fetch the offers for so many hours.",
+        prefetch="iused",
     )
     iused_watch_order_days = fields.Integer(
-        "Days Without an Order", default=7, help="Tell when iUsed placed no order for so many days."
+        "Days Without an Order",
+        default=7,
+        help="Tell when iUsed placed no order for so many days.",
+        prefetch="iused",
     )
     iused_watch_open_hours = fields.Integer(
-        "Hours That an Order Is Open", default=48, help="Tell when an order of iUsed has not left after so many hours."
+        "Hours That an Order Is Open",
+        default=48,
+        help="Tell when an order of iUsed has not left after so many hours.",
+        prefetch="iused",
     )
     iused_watch_offers = fields.Integer(
-        "Least Offers with Stock", default=1, help="Tell when iUsed is offered fewer products that are in stock."
+        "Least Offers with Stock",
+        default=1,
+        help="Tell when iUsed is offered fewer products that are in stock.",
+        prefetch="iused",
     )
     # The address is the secret: whoever knows it can report shipments. Nobody reads it back, administrators included.
-    iused_webhook_url = fields.Char("iUsed Webhook URL", groups=NO_ACCESS, copy=False)
+    iused_webhook_url = fields.Char("iUsed Webhook URL", groups=NO_ACCESS, copy=False, prefetch="iused")
     iused_webhook_is_set = fields.Boolean(compute="_compute_iused_webhook_is_set")
-    iused_webhook_tested_at = fields.Datetime("iUsed Webhook Tested", readonly=True, copy=False)
+    iused_webhook_tested_at = fields.Datetime("iUsed Webhook Tested", readonly=True, copy=False, prefetch="iused")
 
     # How shipments are told
     iused_grouping = fields.Selection(
@@ -154,24 +185,34 @@ class ResCompany(models.Model):
         string="iUsed Webhook Method",
         default="POST",
         required=True,
+        prefetch="iused",
     )
-    iused_key_serial = fields.Char("Key of the Serial Number", default="serial_number", required=True)
-    iused_key_tracking = fields.Char("Key of the Tracking Reference", default="track_and_trace", required=True)
-    iused_key_order = fields.Char("Key of the Order Number", default="external_order_id", required=True)
+    iused_key_serial = fields.Char("Key of the Serial Number", default="serial_number", required=True, prefetch="iused")
+    iused_key_tracking = fields.Char(
+        "Key of the Tracking Reference", default="track_and_trace", required=True, prefetch="iused"
+    )
+    iused_key_order = fields.Char(
+        "Key of the Order Number", default="external_order_id", required=True, prefetch="iused"
+    )
     iused_extra_keys = fields.Boolean(
         "Optional iUsed Keys",
         help="Tell carrier, tracking link, SKU, iUsed's line and the moment of shipment too, and mark corrections.",
+        prefetch="iused",
     )
     iused_waiting_hours = fields.Integer(
         "iUsed Waiting Limit (hours)",
         default=24,
         required=True,
         help="An update that waits longer for its serial number or tracking reference raises an activity.",
+        prefetch="iused",
     )
     iused_sending_stopped = fields.Char(
-        readonly=True, copy=False, help="Why no shipment update is sent: iUsed's answer that shut the company out."
+        readonly=True,
+        copy=False,
+        help="Why no shipment update is sent: iUsed's answer that shut the company out.",
+        prefetch="iused",
     )
-    iused_sending_stopped_at = fields.Datetime("Sending Stopped", readonly=True, copy=False)
+    iused_sending_stopped_at = fields.Datetime("Sending Stopped", readonly=True, copy=False, prefetch="iused")
 
     _iused_user_unique = models.UniqueIndex(
         "(iused_user_id) WHERE iused_user_id IS NOT NULL",

@@ -30,9 +30,9 @@ class SaleOrder(models.Model):
         index="trigram",
         help="iUsed's own number of this order.",
     )
-    iused_ordered_at = fields.Datetime("Ordered at iUsed", copy=False, readonly=True)
-    iused_lines_digest = fields.Char(copy=False, readonly=True)
-    iused_address_digest = fields.Char(copy=False, readonly=True)
+    iused_ordered_at = fields.Datetime("Ordered at iUsed", copy=False, readonly=True, prefetch="iused")
+    iused_lines_digest = fields.Char(copy=False, readonly=True, prefetch="iused")
+    iused_address_digest = fields.Char(copy=False, readonly=True, prefetch="iused")
     iused_update_ids = fields.One2many("iused.shipment.update", "order_id", string="Shipment Updates")
     iused_update_count = fields.Integer(compute="_compute_iused_update_count", compute_sudo=True)
     iused_shipment_state = fields.Selection(

@@ -4,7 +4,9 @@ from odoo import api, fields, models
 class SaleOrderLine(models.Model):
     _inherit = "sale.order.line"
 
-    iused_line_reference = fields.Char("iUsed Line", copy=False, readonly=True, help="iUsed's own number of this line.")
+    iused_line_reference = fields.Char(
+        "iUsed Line", copy=False, readonly=True, help="iUsed's own number of this line.", prefetch="iused"
+    )
 
     @api.model
     def _iused_tax_adapted_price(self, price, product, taxes, currency, consumer):
