@@ -19,8 +19,8 @@ LIMITS = {"validate": ("at most", 1.05), "drain_vs_requests": ("at least", 0.5)}
 def parse_arguments(arguments):
     parser = argparse.ArgumentParser(prog="dev/bench shipments", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
-    parser.add_argument("--deliveries", type=int, default=200, help="validated on each side (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=10, help="in which updates are sent (default: %(default)s)")
+    parser.add_argument("--deliveries", type=int, default=500, help="validated on each side (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=4, help="in which updates are sent (default: %(default)s)")
     return parser.parse_args(arguments)
 
 

@@ -5,7 +5,6 @@
 
 import subprocess
 import sys
-import threading
 import time
 from datetime import datetime
 
@@ -13,6 +12,8 @@ import requests
 
 from odoo import SUPERUSER_ID, api
 from odoo.modules.registry import Registry
+
+from odoo.addons.sale_iused.models.iused_shipment_update import WAKER
 
 
 def make_phones(env, pieces):
@@ -84,9 +85,8 @@ def take_time(registry, uid, picking_id):
         picking.button_validate()
         cr.commit()
         seconds = time.perf_counter() - start
-    for thread in threading.enumerate():
-        if thread.name == "iused-wake-cron":
-            thread.join()  # nobody waits for it, least of all the next delivery
+    if "iused.shipment.update" in registry:
+        WAKER.submit(bool).result()  # nobody waits for what it does, least of all the next delivery
     return seconds
 
 
@@ -116,6 +116,7 @@ def enqueue(env, values):
 
 def forget_triggers(env):
     """Only what is sent from now on wakes the scheduled action up. Not for use beside a server that runs it."""
+    WAKER.submit(bool).result()  # what was written before wakes it up aside
     env["ir.cron.trigger"].search([]).unlink()
     env.cr.commit()
 

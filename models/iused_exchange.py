@@ -35,7 +35,7 @@ class IusedExchange(models.Model):
     _order = "id desc"
     _rec_name = "path"
 
-    company_id = fields.Many2one("res.company", required=True, readonly=True, index=True, ondelete="cascade")
+    company_id = fields.Many2one("res.company", required=True, readonly=True, ondelete="cascade")
     kind = fields.Selection(
         [("offers", "Offers"), ("order", "Order"), ("shipment", "Shipment update")],
         required=True,

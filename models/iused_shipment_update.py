@@ -1,20 +1,21 @@
 import json
 import logging
 import random
-import threading
 import time
 import uuid
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import psycopg2
 from markupsafe import Markup
 from psycopg2.errors import DeadlockDetected, SerializationFailure
 
-from odoo import api, fields, models
+from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
-from odoo.tools import SQL
+from odoo.modules.registry import Registry
 
 from ..tools.webhook import Outcome, Webhook
 
@@ -22,13 +23,20 @@ _logger = logging.getLogger(__name__)
 
 BATCH = 100  # updates looked up at a time
 TURN = 2  # seconds after which the next company has its turn
-PROGRESS_EVERY = 20  # updates, each with its own commit, after which the scheduled action's progress is written down
+PROGRESS_SECONDS = 0.5  # after which the scheduled action's progress is written down; each update has its own commit
 VACUUM_BATCH = 10_000  # rows deleted at a time
 # Minutes until the next try, about three days in all: the schedule of Standard Webhooks.
 RETRY_MINUTES = (1, 5, 30, 120, 300, 600, 840, 1200, 1440)
 JITTER = 0.1  # of that time, so that many updates do not come back all at once
 FAILURES_IN_A_ROW = 5  # errors of iUsed's server after which it is taken to be down
+# Who validates a delivery does not wait for the scheduled action to be woken up. See `_wake_up`.
+WAKER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="iused-wake-cron")
 
+LOCK_IF_UNCHANGED = """
+    SELECT 1 FROM iused_shipment_update
+     WHERE id = %s AND write_date = %s
+       FOR NO KEY UPDATE SKIP LOCKED
+"""
 WRITE_RESULT = """
     UPDATE iused_shipment_update
        SET state = %(state)s, attempts = %(attempts)s, next_try = %(next_try)s, holds = %(holds)s,
@@ -52,6 +60,20 @@ STATES = [
 FARTHEST_FIRST = ("stopped", "retry", "waiting", "pending", "sent", "dropped")  # from being told
 
 
+def _wake_up(database):
+    """Have the scheduled action run, in a transaction of its own, after the one that wrote an update.
+
+    The update's row is what is promised; this only saves it waiting for the scheduled action's interval.
+
+    :param str database: its name
+    """
+    try:
+        with Registry(database).cursor() as cr:
+            api.Environment(cr, SUPERUSER_ID, {})["iused.shipment.update"]._send_cron_sudo()._trigger()
+    except Exception:
+        _logger.warning("Shipment updates wait for the scheduled action's next run", exc_info=True)
+
+
 class IusedShipmentUpdate(models.Model):
     """Outbox: one device (or one delivery) that left for a customer of iUsed, until iUsed knows.
 
@@ -65,7 +87,7 @@ class IusedShipmentUpdate(models.Model):
     _rec_name = "serial_number"
 
     order_id = fields.Many2one("sale.order", required=True, readonly=True, index=True, ondelete="cascade")
-    company_id = fields.Many2one(related="order_id.company_id", store=True, index=True, precompute=True)
+    company_id = fields.Many2one("res.company", required=True, readonly=True)
     picking_id = fields.Many2one(
         "stock.picking", string="Delivery", readonly=True, index="btree_not_null", ondelete="set null"
     )
@@ -192,6 +214,7 @@ class IusedShipmentUpdate(models.Model):
     def create(self, vals_list):
         """Let what has all it needs be sent, in the very statement that writes it: a validation waits for this."""
         for values in vals_list:
+            values["company_id"] = self.env["sale.order"].browse(values["order_id"]).company_id.id
             serials = (values.get("serial_number") or "").splitlines()
             if values.get("tracking_reference") and len(serials) == values.get("pieces", 1):
                 values.setdefault("state", "pending")
@@ -213,21 +236,18 @@ class IusedShipmentUpdate(models.Model):
 
         :param datetime at: when; None means as soon as this transaction is committed
         """
-        # Unlike `ref`, this takes no query to learn what is known.
-        cron_id = self.env["ir.model.data"]._xmlid_to_res_id("sale_iused.ir_cron_send_shipment_updates")
-        # Whoever validates a delivery has no rights on scheduled actions.
-        cron_sudo = self.env["ir.cron"].sudo().browse(cron_id)
         if at:
-            cron_sudo._trigger(at=at)
+            self._send_cron_sudo()._trigger(at=at)
             return
-        self.env["ir.cron.trigger"].sudo().create({"cron_id": cron_sudo.id, "call_at": fields.Datetime.now()})
-        # As `ir.cron._trigger` does, but aside: it opens a connection of its own to wake the workers up, which takes
-        # longer than all else that the addon does at a validation. Where it comes to nothing, as at a shutdown, they
-        # wake up by themselves within a minute.
         postcommit = self.env.cr.postcommit
         if not postcommit.data.get("sale_iused.wake"):
             postcommit.data["sale_iused.wake"] = True
-            postcommit.add(threading.Thread(target=cron_sudo._notifydb, daemon=True, name="iused-wake-cron").start)
+            postcommit.add(partial(WAKER.submit, _wake_up, self.env.cr.dbname))
+
+    @api.model
+    def _send_cron_sudo(self):
+        """Return the scheduled action, on which who validates a delivery has no rights."""
+        return self.env.ref("sale_iused.ir_cron_send_shipment_updates").sudo()
 
     # Keeping up with the warehouse -----------------------------------------------------------------------------------
 
@@ -406,7 +426,8 @@ class IusedShipmentUpdate(models.Model):
         """
         down = bool(self.search_count(self._hold_domain() & Domain("company_id", "=", company_sudo.id), limit=1))
         held_back = self._held_back_orders(company_sudo)
-        failures = sent = counted = 0
+        failures = sent = 0
+        reported_at = time.monotonic()
         connection = company_sudo._iused_connection()
         if not connection:
             return  # the settings changed meanwhile
@@ -416,11 +437,12 @@ class IusedShipmentUpdate(models.Model):
                 sent, left = sent + 1, None
                 # Each update is committed by itself, so that a crash repeats one at most. To write the progress costs
                 # as much as the update, hence not every time.
-                if sent % PROGRESS_EVERY and outcome and outcome.verdict == Outcome.ACCEPTED and outcome.duration < 1:
+                accepted = outcome and outcome.verdict == Outcome.ACCEPTED
+                if accepted and time.monotonic() - reported_at < PROGRESS_SECONDS:
                     self.env.cr.commit()  # pylint: disable=invalid-commit
                 else:
-                    left = self.env["ir.cron"]._commit_progress(sent - counted)
-                    counted = sent
+                    left = self.env["ir.cron"]._commit_progress(sent)
+                    sent, reported_at = 0, time.monotonic()
                 if outcome is None:
                     held_back.add(job["order_id"])
                 elif outcome.verdict == Outcome.CLOSED:
@@ -472,11 +494,12 @@ class IusedShipmentUpdate(models.Model):
 
         :rtype: list[dict]
         """
-        updates = self.search(
+        updates = self.search_fetch(
             self._due_domain() & Domain("company_id", "=", company_sudo.id) & Domain("id", ">", last_id),
             order="id",
             limit=BATCH,
         )
+        updates.order_id.fetch(["name"])  # an order has many fields more
         return [
             {
                 "update": update,
@@ -588,14 +611,8 @@ class IusedShipmentUpdate(models.Model):
 
         :param version: the `write_date` that its job was made from
         """
-        statement = SQL(
-            """SELECT 1 FROM iused_shipment_update
-                WHERE id = %s AND state IN ('pending', 'retry') AND write_date = %s
-                  FOR NO KEY UPDATE SKIP LOCKED""",
-            self.id,
-            version,
-        )
-        return bool(self.env.execute_query(statement))
+        self.env.cr.execute(LOCK_IF_UNCHANGED, (self.id, version))
+        return bool(self.env.cr.rowcount)
 
     @api.model
     def _is_down(self, outcome, failures):

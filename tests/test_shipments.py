@@ -1,7 +1,11 @@
 """Shipment updates: written with the delivery, sent after it, kept until iUsed knows."""
 
 import logging
+from contextlib import contextmanager
 from datetime import timedelta
+from unittest.mock import patch
+
+from psycopg2 import OperationalError
 
 from odoo import fields
 from odoo.exceptions import AccessError
@@ -10,6 +14,7 @@ from odoo.tests.common import new_test_user
 
 from odoo.addons.base.tests.test_ir_cron import CronMixinCase
 
+from ..models.iused_shipment_update import WAKER, _wake_up
 from ..tools.webhook import Outcome, judge
 from .common import IusedCase, IusedHttpCase
 
@@ -33,12 +38,50 @@ class TestOutbox(CronMixinCase, IusedCase):
         self.assertEqual((updates.order_id, updates.company_id), (order, self.company))
         self.assertEqual(picking.iused_state, "pending")
 
+    @contextmanager
+    def _woken_up(self):
+        """Yield the moments for which the scheduled action is triggered by what is done inside, and by its commit."""
+        self.env.cr.postcommit.clear()
+        moments = []
+        # The thread's own connection would see nothing of a test's transaction.
+        at_once = patch.object(WAKER, "submit", lambda call, *args: call(*args))
+        with self.capture_triggers(self.cron.id) as captured, at_once:
+            yield moments
+            self.assertFalse(captured.records, "nobody waits for it before the commit")
+            with self.enter_registry_test_mode():
+                self.env.cr.postcommit.run()
+            moments += captured.records.mapped("call_at")
+
     def test_cron_is_triggered_at_once(self):
-        order = self._receive(self._make_order(self.phone))
-        with self.capture_triggers(self.cron.id) as captured:
+        order = self._receive(self._make_order((self.phone, 2)))
+        with self._woken_up() as moments:
             self._deliver(order)
-        self.assertTrue(captured.records)
-        self.assertLessEqual(min(captured.records.mapped("call_at")), fields.Datetime.now())
+        self.assertEqual(len(moments), 1, "once for both")
+        self.assertLessEqual(moments[0], fields.Datetime.now())
+
+    def test_waking_up_that_fails_is_no_trouble_of_the_warehouses(self):
+        with (
+            patch.object(type(self.env["ir.cron"]), "_trigger", side_effect=OperationalError("the database is away")),
+            self.enter_registry_test_mode(),
+            self.assertLogs("odoo.addons.sale_iused.models.iused_shipment_update", "WARNING") as logs,
+        ):
+            _wake_up(self.env.cr.dbname)
+        self.assertIn("wait for the scheduled action's next run", logs.output[0])
+
+    def test_odoos_own_reads_fetch_none_of_iuseds_settings(self):
+        order = self._receive(self._make_order(self.phone))
+        for record, own, needed in (
+            (self.phone, "name", set()),
+            (self.phone, "standard_price", set()),
+            (self.company, "name", {"iused_grouping"}),
+            (order, "name", {"iused_reference"}),
+            (order.order_line, "name", set()),
+        ):
+            with self.subTest(record=record, own=own):
+                self.env.invalidate_all()
+                record.mapped(own)
+                fetched = {name for name in record._cache if name.startswith("iused_")}
+                self.assertEqual(fetched, needed)
 
     def test_warehouse_user_without_other_rights_can_validate(self):
         user = self._new_user("warehouse", "stock.group_stock_user")
@@ -60,11 +103,11 @@ class TestOutbox(CronMixinCase, IusedCase):
         order = self._receive(self._make_order(self.phone))
         picking = self._deliver(order, tracking=False)
         self.assertEqual((picking.iused_state, bool(picking.iused_trouble)), ("waiting", True))
-        with self.capture_triggers(self.cron.id) as captured:
+        with self._woken_up() as moments:
             picking.carrier_tracking_ref = "3SLATE"
         self.assertEqual(picking.iused_update_ids.mapped("state"), ["pending"])
         self.assertEqual(picking.iused_update_ids.tracking_reference, "3SLATE")
-        self.assertTrue(captured.records)
+        self.assertTrue(moments)
 
     def test_device_without_a_serial_number_waits(self):
         phone = self._make_phone("UNTRACKED", tracking="none")

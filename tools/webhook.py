@@ -93,6 +93,7 @@ class Webhook:
     def __init__(self, url, method="POST"):
         self._url = url
         self._method = method
+        self._secrets = secret_parts(url)
         self._session = open_session(url)
         self._call = None
 
@@ -116,8 +117,8 @@ class Webhook:
             with self._session.send(call, timeout=TIMEOUT, allow_redirects=False, stream=True) as response:
                 outcome = judge(
                     response.status_code,
-                    mask(response.reason or "", self._url),
-                    mask(_read_answer(response), self._url),
+                    mask(response.reason or "", self._secrets),
+                    mask(_read_answer(response), self._secrets),
                     response.headers.get("Retry-After"),
                 )
         except (requests.RequestException, ValueError, UnicodeError) as error:  # a proxy's answer can be no HTTP at all
@@ -198,20 +199,18 @@ def _read_answer(response):
         return ""
 
 
-def mask(text, url):
-    """Take out of a text, which may be an answer that echoes the call, what is secret in the webhook's address."""
+def secret_parts(url):
+    """Return what of the webhook's address is secret, the whole first."""
     parts = urlsplit(url)
-    whole_first = (
-        url,
-        parts.path,
-        parts.query,
-        parts.path.rstrip("/").rpartition("/")[2],
-        parts.netloc,
-        parts.hostname,
-    )
-    for part in whole_first:
-        if part and part.strip("/"):
-            text = text.replace(part, MASK)
+    token = parts.path.rstrip("/").rpartition("/")[2]
+    secrets = (url, parts.path, parts.query, token, parts.netloc, parts.hostname)
+    return [secret for secret in secrets if secret and secret.strip("/")]
+
+
+def mask(text, secrets):
+    """Take secrets out of a text, which may be an answer that echoes the call."""
+    for secret in secrets:
+        text = text.replace(secret, MASK)
     return text
 
 
