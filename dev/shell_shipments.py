@@ -85,9 +85,13 @@ def take_time(registry, uid, picking_id):
         picking.button_validate()
         cr.commit()
         seconds = time.perf_counter() - start
-    if "iused.shipment.update" in registry:
-        WAKER.submit(bool).result()  # nobody waits for what it does, least of all the next delivery
+    let_waker_finish()  # nobody waits for it, least of all the next delivery
     return seconds
+
+
+def let_waker_finish():
+    """Wait until the scheduled action is woken up for all that was committed: it is done aside."""
+    WAKER.submit(bool).result()
 
 
 def enqueue(env, values):
@@ -116,7 +120,7 @@ def enqueue(env, values):
 
 def forget_triggers(env):
     """Only what is sent from now on wakes the scheduled action up. Not for use beside a server that runs it."""
-    WAKER.submit(bool).result()  # what was written before wakes it up aside
+    let_waker_finish()
     env["ir.cron.trigger"].search([]).unlink()
     env.cr.commit()
 

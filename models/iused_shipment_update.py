@@ -212,7 +212,10 @@ class IusedShipmentUpdate(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        """Let what has all it needs be sent, in the very statement that writes it: a validation waits for this."""
+        """Let what has all it needs be sent, in the very statement that writes it: a validation waits for this.
+
+        The company is always the order's.
+        """
         for values in vals_list:
             values["company_id"] = self.env["sale.order"].browse(values["order_id"]).company_id.id
             serials = (values.get("serial_number") or "").splitlines()
