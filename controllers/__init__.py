@@ -1,1 +1,1 @@
-from . import offers, openapi, orders, share
+from . import door, offers, openapi, orders, share

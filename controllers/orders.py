@@ -76,7 +76,9 @@ class OrdersController(http.Controller):
                 headers={"Accept-Encoding": "identity"},
             )
         company_sudo = request.env.company.sudo()
-        order, created = self._orders_sudo()._iused_push(company_sudo, body, reference, push["idempotency_key"])
+        order, created = self._orders_sudo()._iused_push(
+            company_sudo, body, reference, push["idempotency_key"], in_turn=True
+        )
         status, answer = 201 if created else 200, order._iused_prepare_answer()
         push["duration"] = real_time() - threading.current_thread().perf_t0
         order.env["iused.exchange"]._log_accepted(company_sudo, push, status, answer, order)

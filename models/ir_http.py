@@ -28,6 +28,31 @@ DETAILS = {
 LONGEST_KEY = 256  # characters; Odoo's keys have 40
 
 
+class UnwrittenPolls:
+    """Counts the polls that could not be written down, and logs the first of them and then how many they were."""
+
+    def __init__(self):
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def note(self, error):
+        with self._lock:
+            self._count += 1
+            is_first = self._count == 1
+        if is_first:
+            _logger.warning("A poll of iUsed could not be written down: %s", error)
+
+    def tell(self):
+        """Log how many there were, now that one was written down again."""
+        if self._count:
+            with self._lock:
+                count, self._count = self._count, 0
+            _logger.warning("%s polls of iUsed were served, but not written down", count)
+
+
+unwritten_polls = UnwrittenPolls()
+
+
 class IrHttp(models.AbstractModel):
     _inherit = "ir.http"
 
@@ -176,7 +201,9 @@ class IrHttp(models.AbstractModel):
                 exchanges.with_env(exchanges.env(cr=cr))._log_poll(values)
         except (Error, PoolError) as error:
             # A poll that is not written down is served all the same.
-            _logger.warning("A poll of iUsed could not be written down: %s", error)
+            unwritten_polls.note(error)
+        else:
+            unwritten_polls.tell()
 
     @classmethod
     def _iused_problem(cls, exception):

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import logging
+import re
 from datetime import timedelta
 
 from psycopg2 import OperationalError
@@ -17,6 +18,12 @@ from .ir_http import ROUTE_PREFIX
 _logger = logging.getLogger(__name__)
 
 VACUUM_BATCH = 10_000  # rows deleted at a time
+# What a caller may fill who sends nonsense all day.
+LONGEST_KEPT = 2**16  # characters of a body
+LONGEST_DETAIL = 1_000  # characters of what was wrong
+CUT = "\n… (the rest was not kept)"
+MOST_REFUSALS = 1_000  # of a company, in a day
+MOST_ACTIVITIES = 10  # open at a time because of a company's refusals
 
 INSERT_POLL = """
     INSERT INTO iused_exchange (company_id, kind, direction, method, path, status, duration, size, offers, detail,
@@ -73,6 +80,7 @@ class IusedExchange(models.Model):
     update_id = fields.Many2one("iused.shipment.update", readonly=True, index="btree_not_null", ondelete="cascade")
 
     _poll_index = models.Index("(company_id, id) WHERE kind = 'offers' AND direction = 'in'")
+    _refused_index = models.Index("(company_id, create_date) WHERE state = 'refused'")
 
     @api.depends("detail", "answer_body", "status", "direction")
     def _compute_problem(self):
@@ -153,6 +161,8 @@ class IusedExchange(models.Model):
         :param answer: the answer, to be written as JSON
         :return: the row
         """
+        if status == 200 and self._has_body(order, push["request_body"]):
+            push = {**push, "request_body": ""}  # word for word what it was; who repeats it all day fills no disk
         exchange = self._create_push(
             company,
             {
@@ -174,16 +184,32 @@ class IusedExchange(models.Model):
         return exchange
 
     @api.model
+    def _has_body(self, order, body):
+        """Tell whether the last body that was kept of an order's pushes is this one."""
+        accepted = [("order_id", "=", order.id), ("state", "=", "accepted"), ("request_body", "not in", (False, ""))]
+        return self.search(accepted, limit=1).request_body == body
+
+    @api.model
     def _log_refused(self, company, push, status, answer):
         """Write down a push that was refused, after its own work was rolled back, and tell the responsible user.
 
         :param str answer: the body of the answer
-        :return: the row
+        :return: the row, or none where the company's refusals of the day have filled their share
         """
-        reference = self._find_reference(company, push)
         orders = self.env["sale.order"]
-        cause = self._find_cause(company, reference, status, answer)
-        orders._iused_lock(f"sale_iused {company.id} cause {cause}")  # of two at once, one makes the activity
+        try:
+            # One after the other, for one activity for each cause and not too many. It begins a transaction.
+            orders._iused_take_turn([f"sale_iused {company.id} refusals"])
+            in_turn = True
+        except HTTPException:
+            in_turn = False
+        kept = self._count_refusals_today(company)
+        if kept >= MOST_REFUSALS:
+            return self
+        if kept == MOST_REFUSALS - 1:
+            self.env["iused.trouble"]._watch_now()
+        reference = self._find_reference(company, push)
+        order = orders._iused_search_reference(company, reference) if reference else orders
         exchange = self._create_push(
             company,
             {
@@ -191,13 +217,13 @@ class IusedExchange(models.Model):
                 "status": status,
                 "answer_body": answer,
                 "reference": reference,
-                "order_id": reference and orders._iused_search_reference(company, reference).id,
+                "order_id": order.id,
                 "state": "refused",
-                "detail": self._describe(answer).replace("\n", " "),
-                "cause": cause,
+                "detail": self._describe(answer).replace("\n", " ")[:LONGEST_DETAIL],
+                "cause": self._find_cause(company, order, reference, status, answer),
             },
         )
-        if status != 503:  # which iUsed repeats
+        if in_turn and status != 503:  # which iUsed repeats
             try:
                 with self.env.cr.savepoint():
                     exchange._tell_responsible()
@@ -209,7 +235,18 @@ class IusedExchange(models.Model):
         return exchange
 
     @api.model
+    def _count_refusals_today(self, company):
+        """Return how many refusals of a company are kept since midnight, UTC."""
+        midnight = fields.Datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        return self.search_count(
+            [("company_id", "=", company.id), ("state", "=", "refused"), ("create_date", ">=", midnight)]
+        )
+
+    @api.model
     def _create_push(self, company, values):
+        for name in ("request_body", "answer_body"):
+            if len(values[name]) > LONGEST_KEPT:
+                values = {**values, name: values[name][:LONGEST_KEPT] + CUT}
         # A row of a log needs neither followers nor a message that it was made.
         return self.with_context(tracking_disable=True).create({"company_id": company.id, "kind": "order", **values})
 
@@ -233,11 +270,23 @@ class IusedExchange(models.Model):
         return path.removeprefix(f"{ROUTE_PREFIX}/orders").removeprefix("/")
 
     @api.model
-    def _find_cause(self, company, reference, status, answer):
-        """Return what the refusals for one reason have in common, whatever the order: the faults that were told."""
-        faults = [error["detail"] for error in self._parse_answer(answer).get("errors", ())]
-        text = json.dumps([company.id, status, sorted(faults) or [reference, self._detail(answer)]])
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+    def _find_cause(self, company, order, reference, status, answer):
+        """Return what the refusals for one reason have in common: the faults that were told, whatever the values.
+
+        :param order: the known order that is in the way, or none
+        """
+        faults = {
+            self._without_values(f"{error.get('pointer', '')} {error['detail']}")
+            for error in self._parse_answer(answer).get("errors", ())
+        }
+        detail = self._detail(answer).replace(reference or "\0", "…")
+        about = sorted(faults) or [order.id, self._without_values(detail)]
+        return hashlib.sha256(json.dumps([company.id, status, about]).encode()).hexdigest()[:32]
+
+    @api.model
+    def _without_values(self, text):
+        """Return the words of a refusal without what differs from order to order: numbers, and what is in quotes."""
+        return re.sub(r'"[^"]*"|[0-9]+', "…", text)
 
     @api.model
     def _parse_answer(self, answer):
@@ -265,11 +314,17 @@ class IusedExchange(models.Model):
         return "\n".join([document.get("detail", ""), *faults])
 
     def _tell_responsible(self):
-        """Give the responsible user one activity for each cause, however often it is met."""
+        """Give the responsible user one activity for each cause, however often it is met; not too many in all.
+
+        Beyond these the trouble `many_refused` tells how many more there are.
+        """
         self.ensure_one()
         same_cause = self.search([("cause", "=", self.cause), ("activity_id.active", "=", True)], limit=1)
         if same_cause:
             self.activity_id = same_cause.activity_id
+            return
+        if self._count_activities(self.company_id) >= MOST_ACTIVITIES:
+            self.env["iused.trouble"]._watch_now()
             return
         # On the order that is in the way, where there is one: that is where somebody has to look.
         self.activity_id = (self.order_id or self).activity_schedule(
@@ -277,6 +332,28 @@ class IusedExchange(models.Model):
             summary=self.env._("iUsed order %s was refused", self.reference or ""),
             note=plaintext2html(self._describe(self.sudo().answer_body)),  # for managers; so is who reads this
             user_id=self.company_id._iused_responsible().id,
+        )
+
+    @api.model
+    def _count_activities(self, company):
+        """Return how many activities are open because of a company's refusals."""
+        groups = self._read_group(
+            [("company_id", "=", company.id), ("state", "=", "refused"), ("activity_id.active", "=", True)],
+            [],
+            ["activity_id:count_distinct"],
+        )
+        return groups[0][0]
+
+    @api.model
+    def _count_untold(self, company):
+        """Return how many refusals of a company have no activity, as there are enough of them already."""
+        return self.search_count(
+            [
+                ("company_id", "=", company.id),
+                ("state", "=", "refused"),
+                ("status", "!=", 503),
+                ("activity_id", "=", False),
+            ]
         )
 
     def _settle(self, order):
@@ -303,6 +380,8 @@ class IusedExchange(models.Model):
         company_sudo = exchange_sudo.company_id
         if exchange_sudo.state != "refused" or not company_sudo.iused_user_id:
             raise UserError(self.env._("Only what was refused can be processed again."))
+        if (exchange_sudo.request_body or "").endswith(CUT):
+            raise UserError(self.env._("The order was too long to be kept. Ask iUsed to push it again."))
         push = {name: exchange_sudo[name] for name in ("method", "path", "request_body", "idempotency_key")} | {
             "processed_by_id": self.env.uid
         }

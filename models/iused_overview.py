@@ -11,6 +11,7 @@ from odoo.tools import format_datetime
 from odoo.tools.misc import babel_locale_parse
 
 from .ir_http import KEY_SCOPE
+from .iused_exchange import MOST_ACTIVITIES, MOST_REFUSALS
 
 ADMINISTRATOR = "base.group_system"
 MANAGER = "sale_iused.group_iused_manager"
@@ -54,6 +55,8 @@ class Facts(NamedTuple):
     untold: int
     stopped: int
     was_told: bool  # iUsed accepted a shipment update at least once
+    refused_today: int
+    refused_untold: int  # refusals beyond those that somebody has an activity for
 
 
 class IusedOverview(models.AbstractModel):
@@ -102,6 +105,10 @@ class IusedOverview(models.AbstractModel):
             untold=sum(updates.get(state, 0) for state in UNTOLD),
             stopped=updates.get("stopped", 0),
             was_told=bool(updates.get("sent")),
+            refused_today=exchanges_sudo._count_refusals_today(company),
+            refused_untold=exchanges_sudo._count_untold(company)
+            if exchanges_sudo._count_activities(company) >= MOST_ACTIVITIES
+            else 0,
         )
 
     @api.model
@@ -184,6 +191,17 @@ class IusedOverview(models.AbstractModel):
                 "The last order came on %(moment)s, more than %(days)s days ago.",
                 moment=self._moment(order.create_date),
                 days=limit,
+            )
+        if facts.refused_untold:
+            troubles["many_refused"] = self.env._(
+                "%(count)s refusals more have other reasons than the %(told)s that there are activities for.",
+                count=facts.refused_untold,
+                told=MOST_ACTIVITIES,
+            )
+        if facts.refused_today >= MOST_REFUSALS:
+            troubles["refusals_full"] = self.env._(
+                "%s orders were refused today. What is refused until midnight (UTC) is answered, but not kept.",
+                facts.refused_today,
             )
         return troubles
 
@@ -346,6 +364,12 @@ class IusedOverview(models.AbstractModel):
             rows.insert(0, self._prepare_poll_row(facts, troubles))
         if facts.location:
             rows.append(self._prepare_upload_row(facts.location))
+        if refused := " ".join(troubles[kind] for kind in ("many_refused", "refusals_full") if kind in troubles):
+            rows.append(
+                self._health_row(
+                    "refused", self.env._("Refused orders"), str(facts.refused_today), "", refused, "pushes"
+                )
+            )
         if company.iused_sending_stopped:
             stopped = company.iused_sending_stopped
             row = self._health_row(

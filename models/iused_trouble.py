@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from odoo import api, fields, models
+from odoo.tools import plaintext2html
 
 QUIET_HOURS = 24  # after a trouble's end: when it comes back within them, no mail is sent again
 
@@ -24,12 +25,14 @@ class IusedTrouble(models.Model):
             ("few_offers", "iUsed finds too little in stock"),
             ("open_order", "An order of iUsed has not left"),
             ("no_order", "No order comes from iUsed"),
+            ("many_refused", "Orders of iUsed are refused for many reasons"),
+            ("refusals_full", "Refused orders of iUsed are not kept any more"),
         ],
         string="Trouble",
         required=True,
         readonly=True,
     )
-    detail = fields.Char(readonly=True, help="As it was when it was noticed.")
+    detail = fields.Char(readonly=True)
     ended_at = fields.Datetime("Over Since", readonly=True)
 
     _current_unique = models.UniqueIndex("(company_id, kind) WHERE ended_at IS NULL", "This trouble is known already.")
@@ -51,6 +54,12 @@ class IusedTrouble(models.Model):
             self.env["ir.cron"]._commit_progress(1)
 
     @api.model
+    def _watch_now(self):
+        """Have the scheduled action look for troubles once this transaction is committed."""
+        # Whoever meets a trouble need not have rights on scheduled actions.
+        self.env.ref("sale_iused.ir_cron_watch").sudo()._trigger()
+
+    @api.model
     def _watch(self, company):
         """Tell of a company's troubles that began, and close those that are over."""
         user = company._iused_responsible()
@@ -58,6 +67,8 @@ class IusedTrouble(models.Model):
         troubles = overview._find_troubles(company, overview._read_facts(company))
         known = self.search([("company_id", "=", company.id), ("ended_at", "=", False)])
         known.filtered(lambda trouble: trouble.kind not in troubles)._end()
+        for trouble in known.filtered(lambda trouble: troubles.get(trouble.kind, trouble.detail) != trouble.detail):
+            trouble._refresh(troubles[trouble.kind])
         for kind in troubles.keys() - set(known.mapped("kind")):
             self.with_context(lang=user.lang)._begin(company, kind, troubles[kind], user)
 
@@ -77,8 +88,16 @@ class IusedTrouble(models.Model):
             {"company_id": company.id, "kind": kind, "detail": detail}
         )
         trouble.with_context(mail_activity_quick_update=bool(quiet)).activity_schedule(
-            "mail.mail_activity_data_warning", summary=trouble.display_name, note=detail, user_id=user.id
+            "mail.mail_activity_data_warning",
+            summary=trouble.display_name,
+            note=plaintext2html(detail),
+            user_id=user.id,
         )
+
+    def _refresh(self, detail):
+        """Say how a trouble is by now, where it is told already."""
+        self.detail = detail
+        self.activity_ids.note = plaintext2html(detail)
 
     def _end(self):
         """Write down that troubles are over, and close what is left of their activities."""

@@ -1,6 +1,8 @@
 import hashlib
 import json
+import random
 import re
+import time as clock
 from dataclasses import replace
 from datetime import datetime, time
 from functools import cache
@@ -18,6 +20,9 @@ from ..tools.problem import problem
 from .iused_shipment_update import FARTHEST_FIRST, STATES
 
 MOST_LOCKED = 20  # products of one order; the database has room for some thousand locks
+LONGEST_WAIT = 3  # seconds that a push waits for others
+PAUSE = (0.01, 0.03)  # seconds between two looks whether it is its turn
+RETRY_AFTER = "2"  # seconds after which a push that waited in vain is best repeated
 
 
 class SaleOrder(models.Model):
@@ -100,17 +105,23 @@ class SaleOrder(models.Model):
     # Receiving an order ----------------------------------------------------------------------------------------------
 
     @api.model
-    def _iused_push(self, company, body, reference="", idempotency_key=""):
+    def _iused_push(self, company, body, reference="", idempotency_key="", in_turn=False):
         """Do what a push of iUsed asks for: make an order, change its address, cancel it, or nothing the second time.
 
         :param company: the `res.company` that the key belongs to
         :param bytes body: the JSON
         :param str reference: iUsed's number of the order, where the URL names it
         :param str idempotency_key: stands in for the reference of an order that has none
+        :param bool in_turn: wait for other pushes that would be in the way. This ends the transaction, in which nothing
+            may have been written, and begins another
         :return: the sale order, and whether it was made by this call
-        :raises werkzeug.exceptions.HTTPException: 400, 404, 409 or 422, with every fault at once
+        :raises werkzeug.exceptions.HTTPException: 400, 404, 409 or 422, with every fault at once; 503
         """
         payload = self._iused_read(company, body, reference, idempotency_key)
+        if in_turn:
+            self._iused_take_turn(
+                self._iused_turn_keys(company, payload), lambda: self._iused_is_unchanged(company, payload)
+            )
         if payload.status == "cancelled":
             return self._iused_receive_cancellation(company, payload.order_id), False
         return self._iused_receive(company, payload)
@@ -163,43 +174,98 @@ class SaleOrder(models.Model):
         :raises werkzeug.exceptions.HTTPException: 422 with every fault at once; 409 where the order conflicts with what
             is already known under its reference, or where stock is short and the company refuses that
         """
-        self._iused_lock(self._iused_lock_key(company, payload.order_id), *self._iused_stock_keys(company, payload))
         known = self._iused_search_reference(company, payload.order_id)
         if known:
             known._iused_receive_again(payload)
             return known, False
         return self._iused_make(company, payload), True
 
-    @api.model
-    def _iused_lock_key(self, company, reference):
-        return f"sale_iused {company.id} order {reference}"
+    # Taking turns ----------------------------------------------------------------------------------------------------
 
     @api.model
-    def _iused_stock_keys(self, company, payload):
-        """Return the lock keys of the stock that an order takes."""
+    def _iused_turn_keys(self, company, payload):
+        """Return what a push must have for itself: its reference and, for a new order, the stock that it takes."""
+        keys = [f"sale_iused {company.id} order {payload.order_id}"]
+        if payload.status == "cancelled":
+            return keys
         if company.iused_shortage_policy == "refuse":
-            return [f"sale_iused {company.id} stock"]  # two orders must not both count on the last piece
+            return [*keys, f"sale_iused {company.id} stock"]  # two orders must not both count on the last piece
         # Odoo reserves the oldest pieces: two orders of one product at once would take the same ones, and one of them
-        # be replayed after many seconds, or given up. Sorted, so that no two orders wait for each other.
+        # be replayed after many seconds, or given up.
         codes = sorted({line.sku or line.ean for line in payload.lines})[:MOST_LOCKED]
-        return [f"sale_iused {company.id} product {code}" for code in codes]
+        return [*keys, *(f"sale_iused {company.id} product {code}" for code in codes)]
 
     @api.model
-    def _iused_lock(self, *keys):
-        """Let transactions that name the same keys come one after the other, so that the later ones find what the
-        first made. To be called before anything is written.
+    def _iused_take_turn(self, keys, is_done=lambda: False):
+        """Begin a new transaction in which nobody else works with one of the keys until it ends.
 
-        Without it they would all do the work, and all but one fail on the unique index and be replayed after a wait.
+        The transaction so far is ended, so that nothing may be written before.
+
+        Nobody waits inside the database, and nobody can keep the others waiting for ever: a transaction gets all its
+        keys at once or lets go of them, waits a random moment without any, and gives up after some seconds. Whoever got
+        its keys waits for nobody any more, and loses them when its transaction ends, whatever ends it.
+
+        Turns spare replays; what must not happen twice does not depend on them, but on the index of references and on
+        `_iused_guard_stock`. So it does no harm that another may have committed between this transaction's snapshot and
+        the keys, both of which its first statement takes.
+
+        :param list keys: texts
+        :param is_done: looked at before each try: whether no turn is needed (any more)
+        :raises werkzeug.exceptions.ServiceUnavailable: when others had the keys all the time
         """
-
-        def is_taken(key):
-            lock = SQL("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", key)
-            return not self.env.execute_query(lock)[0][0]
-
-        while taken := next(filter(is_taken, keys), None):
-            self.env.execute_query(SQL("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", taken))
-            # Nothing was written yet. What the other one committed shows only in a new transaction.
+        end = clock.monotonic() + LONGEST_WAIT
+        pause = 0
+        while not is_done():
+            # What the others committed shows only in a new transaction; this also lets go of the keys that were free.
             self.env.cr.rollback()
+            clock.sleep(pause)
+            if self._iused_try_keys(keys):
+                return
+            if clock.monotonic() > end:
+                raise problem(
+                    503,
+                    "Other orders of the same products are being taken in; please repeat the call.",
+                    headers={"Retry-After": RETRY_AFTER},
+                )
+            pause = random.uniform(*PAUSE)
+
+    @api.model
+    def _iused_try_keys(self, keys):
+        """Return whether all keys are this transaction's now; it keeps those that are, until it ends."""
+        (free,) = self.env.execute_query(
+            SQL("SELECT bool_and(pg_try_advisory_xact_lock(hashtextextended(key, 0))) FROM unnest(%s) AS key", keys)
+        )[0]
+        return free
+
+    @api.model
+    def _iused_is_unchanged(self, company, payload):
+        """Tell whether a push says nothing new of a known order, so that there is nothing to do."""
+        known = self._iused_search_reference(company, payload.order_id)
+        if not known:
+            return False
+        if payload.status == "cancelled":
+            return known.state == "cancel"
+        return (
+            known.state != "cancel"
+            and known._iused_has_lines(payload)
+            and known.iused_address_digest == self._iused_address_digest(payload)
+        )
+
+    @api.model
+    def _iused_guard_stock(self, company):
+        """Let no two transactions both go on that look at a company's stock without seeing each other's orders.
+
+        Both write the same row: REPEATABLE READ lets the second fail, and its call is replayed after what the first one
+        left in stock. Whoever writes the row at this moment is not waited for, but replayed after, too.
+        """
+        self.env.cr.execute(
+            """
+            UPDATE res_company SET write_date = write_date
+             WHERE id IN (SELECT id FROM res_company WHERE id = %s FOR NO KEY UPDATE NOWAIT)
+            """,
+            (company.id,),
+            log_exceptions=False,
+        )
 
     @api.model
     def _iused_search_reference(self, company, reference):
@@ -211,6 +277,8 @@ class SaleOrder(models.Model):
     @api.model
     def _iused_make(self, company, payload):
         """Make the sale order of a reference that is not known yet; parameters and errors as in `_iused_receive`."""
+        if company.iused_shortage_policy == "refuse":
+            self._iused_guard_stock(company)
         products = self._iused_find_products(company, payload)
         shortages = self._iused_find_shortages(company, payload, products)
         if shortages and company.iused_shortage_policy == "refuse":
@@ -259,11 +327,11 @@ class SaleOrder(models.Model):
         """
         products, field, detail = find(line.sku, line.ean), "sku" if line.sku else "ean", ""
         if len(products) != 1:
-            text = f"{field.upper()} {line.sku or line.ean}"
+            text = f'{field.upper()} "{line.sku or line.ean}"'
             detail = f"{text} belongs to several products." if products else f"{text} is not known."
         elif line.sku and line.ean and line.ean not in (products.iused_ean, products.barcode) and find("", line.ean):
             # Which of the two devices was sold? The wrong one costs more than a question.
-            field, detail = "ean", f"EAN {line.ean} is not that of SKU {line.sku}, but of another product."
+            field, detail = "ean", f'EAN "{line.ean}" is not that of SKU "{line.sku}", but of another product.'
         if detail:
             faults.append({"pointer": line.pointers.get(field, line.pointer), "detail": detail})
         return products
@@ -285,7 +353,7 @@ class SaleOrder(models.Model):
                 shortages.append(
                     {
                         "pointer": line.pointers.get("quantity", line.pointer),
-                        "detail": f"{sku}: {left[product.id]} left, {line.quantity} ordered.",
+                        "detail": f'SKU "{sku}": {left[product.id]} left, {line.quantity} ordered.',
                         "sku": sku,
                         "available": left[product.id],
                     }
@@ -420,7 +488,7 @@ class SaleOrder(models.Model):
         name = f"Order {payload.order_id} is known as {self.name}"
         if self.state == "cancel":
             raise problem(409, f"{name}, which was cancelled; a new order needs a new reference.")
-        if self.iused_lines_digest != self._iused_lines_digest(self.company_id, payload):
+        if not self._iused_has_lines(payload):
             raise problem(409, f"{name} with other lines.")
         digest = self._iused_address_digest(payload)
         if self.iused_address_digest == digest:
@@ -429,6 +497,10 @@ class SaleOrder(models.Model):
             raise problem(409, f"{name} and has shipped: its address cannot change any more.")
         self.iused_address_digest = digest
         self._iused_change_consumer(self.env["res.partner"]._iused_find_or_create_consumer(self.company_id, payload))
+
+    def _iused_has_lines(self, payload):
+        """Tell whether a push has the lines that the order was made of."""
+        return self.iused_lines_digest == self._iused_lines_digest(self.company_id, payload)
 
     def _iused_change_consumer(self, consumer):
         """Send the goods that have not left to another consumer."""
@@ -456,7 +528,6 @@ class SaleOrder(models.Model):
         :return: the sale order
         :raises werkzeug.exceptions.HTTPException: 404 where the order is not known, 409 once goods have left
         """
-        self._iused_lock(self._iused_lock_key(company, reference))
         order = self._iused_search_reference(company, reference)
         if not order:
             raise problem(404, f"Order {reference} is not known: there is nothing to cancel.")

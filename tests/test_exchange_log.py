@@ -107,13 +107,23 @@ class TestPollLog(IusedHttpCase):
         def fail(*_args):
             raise psycopg2.errors.LockNotAvailable("canceling statement due to lock timeout")
 
+        log_poll = self.registry["iused.exchange"]._log_poll
         self.patch(self.registry["iused.exchange"], "_log_poll", fail)
-        with self.assertLogs("odoo.addons.sale_iused.models.ir_http", "WARNING"):
+        logger = "odoo.addons.sale_iused.models.ir_http"
+        with self.assertLogs(logger, "WARNING"):
             answer = self._get()
         self.assertEqual([offer["sku"] for offer in answer.json()], ["PHONE"])
-        with self.assertLogs("odoo.addons.sale_iused.models.ir_http", "WARNING"):
+        with self.assertNoLogs(logger, "WARNING"):
             self.assertProblem(self._get(method="DELETE"), 405)
+            self._get()
         self.assertFalse(self._rows())
+        self.patch(self.registry["iused.exchange"], "_log_poll", log_poll)
+        with self.assertLogs(logger, "WARNING") as logs:
+            self._get()
+            self._get()
+        self.assertEqual(len(logs.records), 1, "told once, and how many")
+        self.assertIn("3 polls", logs.output[0])
+        self.assertEqual(len(self._rows()), 2)
 
 
 @tagged("post_install", "-at_install")
@@ -192,7 +202,7 @@ class TestReadingTheLog(IusedHttpCase):
         poll, bad_poll, push, bad_push, _shipment, _upload, bad_upload = self._exchange().with_user(self.seller)
         self.assertEqual((poll.problem, push.problem, bad_upload.problem), (False, False, "No such folder"))
         self.assertIn("limit: It must be a whole number", bad_poll.problem)
-        self.assertIn("/lines/0/sku SKU UNKNOWN is not known.", bad_push.problem)
+        self.assertIn('/lines/0/sku SKU "UNKNOWN" is not known.', bad_push.problem)
         self.assertNotIn("{", bad_push.problem)
         with self.assertRaises(AccessError):
             bad_push.read(["answer_pretty"])

@@ -3,11 +3,15 @@
 from odoo.exceptions import AccessError, ConcurrencyError, UserError
 from odoo.tests import tagged
 
+from odoo.addons.base.tests.test_ir_cron import CronMixinCase
+
+from ..models import iused_exchange as exchange_module
+from ..models import iused_overview as overview_module
 from .common import IusedHttpCase
 
 
 @tagged("post_install", "-at_install")
-class TestOrderLog(IusedHttpCase):
+class TestOrderLog(IusedHttpCase, CronMixinCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -41,7 +45,7 @@ class TestOrderLog(IusedHttpCase):
         row = self._rows()
         self.assertEqual((row.status, row.state, row.answer_body), (422, "refused", answer.text))
         self.assertEqual(
-            row.detail, f"Order {row.reference} is refused; nothing was stored. /lines/0/sku SKU LATER is not known."
+            row.detail, f'Order {row.reference} is refused; nothing was stored. /lines/0/sku SKU "LATER" is not known.'
         )
         self.assertFalse(row.order_id)
         self.assertEqual(self.env["res.partner"].search_count([]), partners)
@@ -121,8 +125,12 @@ class TestOrderLog(IusedHttpCase):
         self.assertEqual(len(rows), 4)
         self.assertEqual(len(rows.activity_ids), 1, "one SKU is unknown, in however many orders")
         self.assertEqual(rows.activity_ids.user_id, self.manager)
-        self.assertIn("SKU LATER is not known.", rows.activity_ids.note)
+        self.assertIn("is not known.", rows.activity_ids.note)
         self._push(self._unknown("ANOTHER"))
+        self.assertEqual(len(self._rows().activity_ids), 1, "another SKU is another value, not another reason")
+        without_city = self._make_order(self.phone)
+        del without_city["shipping_address"]["city"]
+        self._push(without_city)
         self.assertEqual(len(self._rows().activity_ids), 2)
 
     def test_later_success_settles_and_closes_the_activity(self):
@@ -144,7 +152,7 @@ class TestOrderLog(IusedHttpCase):
         document = self._unknown()
         self._push(document)
         row = self._rows()
-        with self.assertRaisesRegex(UserError, "SKU LATER is not known"):
+        with self.assertRaisesRegex(UserError, 'SKU "LATER" is not known'):
             row.with_user(self.manager).action_process_again()
         self._make_phone("LATER", 1)
         action = row.with_user(self.manager).action_process_again()
@@ -193,3 +201,73 @@ class TestOrderLog(IusedHttpCase):
         self.env.invalidate_all()
         self.env["iused.exchange"]._gc_exchanges()
         self.assertEqual(self._rows(), young)
+
+    # Nonsense all day ------------------------------------------------------------------------------------------------
+
+    def _refuse_for(self, *fields):
+        """Push an order that lacks these fields of its address."""
+        document = self._make_order(self.phone)
+        for name in fields:
+            del document["shipping_address"][name]
+        return self._push(document)
+
+    def test_long_body_is_cut_and_not_processed_again(self):
+        self._push(self._unknown(remark_of_no_use="x" * 500_000))
+        row = self._rows()
+        self.assertLess(len(row.request_body), 70_000)
+        self.assertIn("not kept", row.request_body[-40:])
+        self._make_phone("LATER", 1)
+        with self.assertRaisesRegex(UserError, "push it again"):
+            row.with_user(self.manager).action_process_again()
+
+    def test_body_that_was_kept_is_not_kept_again(self):
+        document = self._make_order(self.phone)
+        changed = {**document, "remark": "of no use"}
+        for pushed in (document, document, changed, changed):
+            self._push(pushed)
+        bodies = self._rows().sorted("id").mapped("request_body")
+        self.assertEqual([bool(body) for body in bodies], [True, False, True, False])
+
+    def test_ten_activities_and_then_one_that_says_how_many_more(self):
+        self.patch(exchange_module, "MOST_ACTIVITIES", 2)
+        self.patch(overview_module, "MOST_ACTIVITIES", 2)
+        watch = self.env.ref("sale_iused.ir_cron_watch")
+        self._refuse_for("city")
+        self._refuse_for("postal_code")
+        with self.capture_triggers(watch.id) as triggers:
+            self._refuse_for("city", "postal_code")
+            self._refuse_for("country")
+        self.assertTrue(triggers.records, "somebody is told soon")
+        self.assertEqual(len(self._rows().activity_ids), 2)
+        troubles = self.env["iused.trouble"]
+        troubles._watch(self.company)
+        trouble = troubles.search([("company_id", "=", self.company.id), ("kind", "=", "many_refused")])
+        self.assertEqual(len(trouble.activity_ids), 1)
+        self.assertIn("2 refusals more", trouble.activity_ids.note)
+        self._refuse_for("name", "country")
+        troubles._watch(self.company)
+        self.assertEqual(len(trouble.activity_ids), 1)
+        self.assertIn("3 refusals more", trouble.activity_ids.note)
+        self.assertIn("3 refusals more", str(self.env["iused.overview"].get_overview()["health"]))
+        self._rows().activity_ids.action_feedback()
+        troubles._watch(self.company)
+        self.assertTrue(trouble.ended_at)
+
+    def test_refusals_of_a_day_are_kept_up_to_a_limit(self):
+        self.patch(exchange_module, "MOST_REFUSALS", 2)
+        self.patch(overview_module, "MOST_REFUSALS", 2)
+        with self.capture_triggers(self.env.ref("sale_iused.ir_cron_watch").id) as triggers:
+            for _push in range(4):
+                self.assertProblem(self._push(self._unknown()), 422, "/lines/0/sku")
+        self.assertEqual(len(triggers.records), 1, "the trouble is told soon, and once")
+        self.assertEqual(len(self._rows()), 2)
+        self.assertEqual(self._push(self._make_order(self.phone)).status_code, 201, "orders are taken in all the same")
+        self.env["iused.trouble"]._watch(self.company)
+        trouble = self.env["iused.trouble"].search([("company_id", "=", self.company.id)])
+        self.assertEqual(trouble.kind, "refusals_full")
+        self.env.cr.execute("UPDATE iused_exchange SET create_date = create_date - interval '1 day'")
+        self.env.invalidate_all()
+        self.env["iused.trouble"]._watch(self.company)
+        self.assertTrue(trouble.ended_at)
+        self._push(self._unknown())
+        self.assertEqual(len(self._rows()), 4)

@@ -88,7 +88,7 @@ class TestOrderPolicies(IusedHttpCase):
         order = self._order_of(self._push(self._make_order((self.phone, 3))))
         self.assertEqual(order.state, "sale")
         self.assertEqual(order.activity_ids.user_id, self.responsible)
-        self.assertIn("PHONE: 2 left, 3 ordered.", order.activity_ids.note)
+        self.assertIn("2 left, 3 ordered.", order.activity_ids.note)
 
     def test_shortage_is_refused_with_what_is_left(self):
         self.company.iused_shortage_policy = "refuse"
