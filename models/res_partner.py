@@ -8,6 +8,15 @@ from odoo.addons.phone_validation.tools import phone_validation
 class ResPartner(models.Model):
     _inherit = "res.partner"
 
+    def signup_get_auth_param(self):
+        """Invite iUsed to no sign-up with the notices of its orders.
+
+        Odoo would write that it is invited on the contact each time, and two orders at once would collide there.
+        """
+        companies_sudo = self.env["res.company"].sudo()  # who may post on an order need not read settings
+        customers = companies_sudo.search([("iused_partner_id", "in", self.ids)]).iused_partner_id
+        return super(ResPartner, self - customers).signup_get_auth_param()
+
     @api.model
     def _iused_find_or_create_consumer(self, company, payload):
         """Return the contact of the consumer that an order goes to.

@@ -113,3 +113,11 @@ class TestOrderPolicies(IusedHttpCase):
         self.assertTrue(self.company._iused_responsible().has_group("sale_iused.group_iused_manager"))
         self.company.iused_salesperson_id = manager
         self.assertEqual(self.company._iused_responsible(), manager)
+
+    def test_notice_of_an_order_does_not_invite_iused_to_sign_up(self):
+        self.env["ir.config_parameter"].set_param("auth_signup.invitation_scope", "b2c")
+        order = self._order_of(self._push(self._make_order((self.phone, 3))))
+        self.assertIn("short", order.activity_ids.summary)
+        self.assertFalse(self.iused_partner.signup_type, "each notice would write the contact, and collide with others")
+        other = self.env["res.partner"].create({"name": "Somebody else"})
+        self.assertIn("auth_signup_token", other.signup_get_auth_param()[other.id])
