@@ -1,6 +1,6 @@
 """What an uninstall must take away that Odoo does not: keys live in a table of their own."""
 
-from .models.ir_http import KEY_SCOPE
+from .const import KEY_SCOPE
 
 
 def uninstall_hook(env):

@@ -12,7 +12,7 @@ from odoo import http
 from odoo.service import server
 from odoo.tools import config
 
-from ..models.ir_http import ROUTE_PREFIX
+from ..const import ROUTE_PREFIX
 from ..tools.door import Door, Full
 from ..tools.problem import problem
 

@@ -11,6 +11,7 @@ from werkzeug.wsgi import FileWrapper
 from odoo import http
 from odoo.http import Response, request
 
+from ..const import ROUTE_PREFIX
 from ..tools.problem import problem
 from .common import require_method
 
@@ -22,7 +23,7 @@ LONGEST_PATH = 500  # characters of it that are logged
 
 
 class OffersController(http.Controller):
-    @http.route("/iused/v1/offers", type="http", auth="iused", readonly=True, save_session=False, csrf=False)
+    @http.route(f"{ROUTE_PREFIX}/offers", type="http", auth="iused", readonly=True, save_session=False, csrf=False)
     def offers(self, **_parameters):
         """Serve the offer feed: the guide's first integration point."""
         # For the log, whatever comes of it: an error is written down where it is answered.

@@ -1,7 +1,7 @@
 from odoo import http
 from odoo.http import request
 
-from ..models.ir_http import ROUTE_PREFIX
+from ..const import ROUTE_PREFIX
 from .common import require_method
 
 

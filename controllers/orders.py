@@ -5,7 +5,7 @@ from odoo import http
 from odoo.http import request
 from odoo.tools import real_time
 
-from ..models.ir_http import ROUTE_PREFIX
+from ..const import ROUTE_PREFIX
 from ..tools.problem import problem
 from .common import require_method
 

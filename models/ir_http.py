@@ -14,12 +14,11 @@ from odoo.service.model import retrying
 from odoo.sql_db import PoolError
 from odoo.tools import real_time
 
+from ..const import KEY_SCOPE, ROUTE_PREFIX
 from ..tools.problem import is_problem, problem
 
 _logger = logging.getLogger(__name__)
 
-ROUTE_PREFIX = "/iused/v1"
-KEY_SCOPE = "iused"
 # Werkzeug's own words are for people with a browser.
 DETAILS = {
     404: "There is nothing at this address.",

@@ -12,8 +12,8 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tools import plaintext2html
 
+from ..const import ROUTE_PREFIX
 from ..tools.order_payload import JsonError, explain, parse_json
-from .ir_http import ROUTE_PREFIX
 
 _logger = logging.getLogger(__name__)
 

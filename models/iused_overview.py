@@ -10,7 +10,7 @@ from odoo.models import BaseModel
 from odoo.tools import format_datetime
 from odoo.tools.misc import babel_locale_parse
 
-from .ir_http import KEY_SCOPE
+from ..const import KEY_SCOPE
 from .iused_exchange import MOST_ACTIVITIES, MOST_REFUSALS
 
 ADMINISTRATOR = "base.group_system"

@@ -6,10 +6,10 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, ValidationError
 from odoo.orm.models import NO_ACCESS
 
+from ..const import ROUTE_PREFIX
 from ..tools.openapi import EXAMPLE_ANSWER, EXAMPLE_OFFER, document, example_order
 from ..tools.problem import MEDIA_TYPE
 from ..tools.webhook import USER_AGENT, mask_path, probe
-from .ir_http import ROUTE_PREFIX
 
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "::1"}
 # A change of one of these may be what iUsed was waiting for.

@@ -3,8 +3,8 @@ from odoo.exceptions import AccessError
 
 from odoo.addons.base.models.res_users import check_identity
 
+from ..const import KEY_SCOPE
 from ..tools import sftp
-from .ir_http import KEY_SCOPE
 
 
 class ResConfigSettings(models.TransientModel):

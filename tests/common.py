@@ -7,8 +7,8 @@ from odoo import Command
 from odoo.tests import HttpCase, TransactionCase
 from odoo.tests.common import _super_send
 
+from ..const import KEY_SCOPE
 from ..dev.portal import Portal
-from ..models.ir_http import KEY_SCOPE
 from ..tools.order_payload import read_order
 
 WEBHOOK = "http://127.0.0.1:9/webhook/shipment/18/SECRET-TOKEN"  # nothing listens there

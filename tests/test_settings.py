@@ -10,8 +10,8 @@ from odoo.modules.neutralize import get_neutralization_queries
 from odoo.tests import tagged
 from odoo.tests.common import Form
 
+from ..const import KEY_SCOPE
 from ..models import res_company
-from ..models.ir_http import KEY_SCOPE
 from ..tools.webhook import Probe
 from .common import WEBHOOK, IusedCase, IusedHttpCase
 
