@@ -39,21 +39,21 @@ class OrdersController(http.Controller):
         require_method("GET", "HEAD", "PUT", "PATCH")
         if request.httprequest.method in ("PUT", "PATCH"):
             return self._push(iused_reference)
-        order = "\0" not in iused_reference and self._orders_sudo()._iused_search_reference(
+        order = "\0" not in iused_reference and self._inbox_sudo()._search_reference(
             request.env.company, iused_reference
         )
         if not order:
             raise problem(404, f"Order {iused_reference} is not known.")
-        return request.make_json_response(order._iused_prepare_details())
+        return request.make_json_response(self._inbox_sudo()._prepare_details(order))
 
-    def _orders_sudo(self):
+    def _inbox_sudo(self):
         # iUsed's user has no rights of its own: what it may do is what these methods do.
-        return request.env["sale.order"].sudo().with_company(request.env.company)
+        return request.env["iused.order.inbox"].sudo().with_company(request.env.company)
 
     def _push(self, reference=""):
         """Do what a push asks for, write it down, and answer.
 
-        :raises werkzeug.exceptions.HTTPException: 415, and what `_iused_push` raises
+        :raises werkzeug.exceptions.HTTPException: 415, and what `iused.order.inbox._push` raises
         """
         http_request = request.httprequest
         body = http_request.get_data(cache=True)
@@ -76,10 +76,9 @@ class OrdersController(http.Controller):
                 headers={"Accept-Encoding": "identity"},
             )
         company_sudo = request.env.company.sudo()
-        order, created = self._orders_sudo()._iused_push(
-            company_sudo, body, reference, push["idempotency_key"], in_turn=True
-        )
-        status, answer = 201 if created else 200, order._iused_prepare_answer()
+        inbox_sudo = self._inbox_sudo()
+        order, created = inbox_sudo._push(company_sudo, body, reference, push["idempotency_key"], in_turn=True)
+        status, answer = 201 if created else 200, inbox_sudo._prepare_answer(order)
         push["duration"] = real_time() - threading.current_thread().perf_t0
         order.env["iused.exchange"]._log_accepted(company_sudo, push, status, answer, order)
         return request.make_json_response(

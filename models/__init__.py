@@ -3,6 +3,7 @@ from . import (
     iused_exchange,
     iused_field_mapping,
     iused_offer_feed,
+    iused_order_inbox,
     iused_overview,
     iused_sftp_location,
     iused_shipment_update,

@@ -196,10 +196,10 @@ class IusedExchange(models.Model):
         :param str answer: the body of the answer
         :return: the row, or none where the company's refusals of the day have filled their share
         """
-        orders = self.env["sale.order"]
+        inbox = self.env["iused.order.inbox"]
         try:
             # One after the other, for one activity for each cause and not too many. It begins a transaction.
-            orders._iused_take_turn([f"sale_iused {company.id} refusals"])
+            inbox._take_turn([f"sale_iused {company.id} refusals"])
             in_turn = True
         except HTTPException:
             in_turn = False
@@ -209,7 +209,7 @@ class IusedExchange(models.Model):
         if kept == MOST_REFUSALS - 1:
             self.env["iused.trouble"]._watch_now()
         reference = self._find_reference(company, push)
-        order = orders._iused_search_reference(company, reference) if reference else orders
+        order = inbox._search_reference(company, reference) if reference else self.env["sale.order"]
         exchange = self._create_push(
             company,
             {
@@ -255,15 +255,15 @@ class IusedExchange(models.Model):
         """Return iUsed's number of the order that was pushed, as far as it can be read, or False."""
         if reference := self._reference_of_path(push["path"]):
             return reference
-        orders = self.env["sale.order"]
+        inbox = self.env["iused.order.inbox"]
         try:
             document = parse_json(push["request_body"].encode())
         except JsonError:
             return False
         # The order was refused, so that the reader may be content with its reference all the same.
-        rows = explain(document, **orders._iused_reader_options(company))
+        rows = explain(document, **inbox._reader_options(company))
         read = next((row.value for row in rows if row.field == "order_id" and not row.fault), "")
-        return read or (push["idempotency_key"] and orders._iused_reference_of_key(push["idempotency_key"])) or False
+        return read or (push["idempotency_key"] and inbox._reference_of_key(push["idempotency_key"])) or False
 
     @api.model
     def _reference_of_path(self, path):
@@ -385,20 +385,22 @@ class IusedExchange(models.Model):
         push = {name: exchange_sudo[name] for name in ("method", "path", "request_body", "idempotency_key")} | {
             "processed_by_id": self.env.uid
         }
-        orders_sudo = self.env(
+        inbox_sudo = self.env(
             user=company_sudo.iused_user_id, context={"allowed_company_ids": company_sudo.ids}, su=True
-        )["sale.order"]
+        )["iused.order.inbox"]
         try:
-            order, created = orders_sudo._iused_push(
-                company_sudo.with_env(orders_sudo.env),
+            order, created = inbox_sudo._push(
+                company_sudo.with_env(inbox_sudo.env),
                 (push["request_body"] or "").encode(),
                 self._reference_of_path(push["path"]),
                 push["idempotency_key"] or "",
             )
         except HTTPException as refusal:
             raise UserError(self._describe(refusal.response.get_data(as_text=True))) from refusal
-        exchanges_sudo = exchange_sudo.with_env(orders_sudo.env)
-        exchanges_sudo._log_accepted(company_sudo, push, 201 if created else 200, order._iused_prepare_answer(), order)
+        exchanges_sudo = exchange_sudo.with_env(inbox_sudo.env)
+        exchanges_sudo._log_accepted(
+            company_sudo, push, 201 if created else 200, inbox_sudo._prepare_answer(order), order
+        )
         exchanges_sudo.filtered(lambda exchange: exchange.state == "refused")._settle(order)
         return order.with_env(self.env)._get_records_action()
 

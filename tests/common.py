@@ -133,8 +133,8 @@ class IusedCase(TransactionCase):
     @classmethod
     def _receive(cls, document):
         """Hand an order to the model as the controller does; return the sale order."""
-        orders_sudo = cls.env["sale.order"].with_user(cls.iused_user).sudo().with_company(cls.company)
-        return orders_sudo._iused_receive(cls.company.sudo(), read_order(document))[0].with_env(cls.env)
+        inbox_sudo = cls.env["iused.order.inbox"].with_user(cls.iused_user).sudo().with_company(cls.company)
+        return inbox_sudo._receive(cls.company.sudo(), read_order(document))[0].with_env(cls.env)
 
     @classmethod
     def _deliver(cls, order, tracking="3SABC123", user=None):

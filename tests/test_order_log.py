@@ -77,7 +77,7 @@ class TestOrderLog(IusedHttpCase, CronMixinCase):
             raise KeyError("inner matter")
 
         with self.assertLogs("odoo.http", "ERROR"):
-            self.patch(self.registry["sale.order"], "_iused_make", crash)
+            self.patch(self.registry["iused.order.inbox"], "_make", crash)
             self.assertProblem(self._push(self._make_order(self.phone)), 500)
         row = self._rows()
         self.assertEqual((row.status, row.state), (500, "refused"))
@@ -101,7 +101,7 @@ class TestOrderLog(IusedHttpCase, CronMixinCase):
             self.assertProblem(self._push(self._unknown()), 422, "/lines/0/sku")
 
     def test_replayed_push_leaves_one_row(self):
-        make = self.registry["sale.order"]._iused_make
+        make = self.registry["iused.order.inbox"]._make
         tries = []
 
         def lose_the_first_race(self, *args):
@@ -111,7 +111,7 @@ class TestOrderLog(IusedHttpCase, CronMixinCase):
                 raise ConcurrencyError("lost")
             return order
 
-        self.patch(self.registry["sale.order"], "_iused_make", lose_the_first_race)
+        self.patch(self.registry["iused.order.inbox"], "_make", lose_the_first_race)
         self.assertEqual(self._push(self._make_order(self.phone)).status_code, 201)
         self.assertEqual(len(tries), 2)
         self.assertEqual(self._rows().mapped("status"), [201])

@@ -26,7 +26,7 @@ class IusedMappingTest(models.TransientModel):
             document = parse_json((self.sample or "").encode())
         except JsonError as error:
             raise UserError(self.env._("The sample is not JSON: %s.", error)) from error
-        rows = explain(document, **self.env["sale.order"]._iused_reader_options(self.company_id))
+        rows = explain(document, **self.env["iused.order.inbox"]._reader_options(self.company_id))
         self.fault_count = sum(bool(row.fault) for row in rows)
         self.line_ids = [Command.clear(), *(Command.create(row._asdict()) for row in rows)]
         return {

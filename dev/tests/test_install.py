@@ -18,7 +18,7 @@ def receive(reference, sku):
     order = read_order({"order_id": reference, "lines": [{"sku": sku, "quantity": 1, "price": 149}],
         "shipping_address": {"name": "Sanne", "street": "Dorpsstraat 1", "postal_code": "9711 AB", "city": "Groningen",
                              "country": "NL"}})
-    return env["sale.order"].sudo()._iused_receive(env.company, order)[0]
+    return env["iused.order.inbox"].sudo()._receive(env.company, order)[0]
 delivered, waiting = receive("IU-1", "IP12-64-WHT-C"), receive("IU-2", "IP12-64-WHT-C")
 for order, tracking in ((delivered, "3S1"), (waiting, False)):
     order.picking_ids.carrier_tracking_ref = tracking

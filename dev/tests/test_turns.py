@@ -17,9 +17,9 @@ from psycopg2.errors import SerializationFailure
 
 def receive(env, reference):
     company = env["res.company"].search([("iused_user_id", "!=", False)])
-    orders = env["sale.order"].with_user(company.iused_user_id).sudo().with_company(company)
+    inbox = env["iused.order.inbox"].with_user(company.iused_user_id).sudo().with_company(company)
     document = {**values["order"], "order_id": reference}
-    return orders._iused_push(company, json.dumps(document).encode())[0].name
+    return inbox._push(company, json.dumps(document).encode())[0].name
 
 with env.registry.cursor() as late:
     late.execute("SELECT count(*) FROM sale_order")

@@ -1,0 +1,487 @@
+import hashlib
+import json
+import random
+import re
+import time as clock
+from dataclasses import replace
+from datetime import datetime, time
+from functools import cache
+
+from psycopg2.errors import UniqueViolation
+
+from odoo import api, models
+from odoo.exceptions import ConcurrencyError
+from odoo.fields import Command
+from odoo.tools import SQL, plaintext2html
+from odoo.tools.misc import formatLang
+
+from ..tools.order_payload import JsonError, PayloadError, parse_json, read_order
+from ..tools.problem import problem
+
+MOST_LOCKED = 20  # products of one order; the database has room for some thousand locks
+LONGEST_WAIT = 3  # seconds that a push waits for others
+PAUSE = (0.01, 0.03)  # seconds between two looks whether it is its turn
+RETRY_AFTER = "2"  # seconds after which a push that waited in vain is best repeated
+
+
+class IusedOrderInbox(models.AbstractModel):
+    """Orders that iUsed pushes: read, made into exactly one sale order each, changed, cancelled, and answered.
+
+    All methods work as superuser and for one company: iUsed's user has no rights of its own, and what it may do is what
+    these methods do.
+    """
+
+    _name = "iused.order.inbox"
+    _description = "iUsed Order Inbox"
+
+    # Receiving an order ----------------------------------------------------------------------------------------------
+
+    @api.model
+    def _push(self, company, body, reference="", idempotency_key="", in_turn=False):
+        """Do what a push of iUsed asks for: make an order, change its address, cancel it, or nothing the second time.
+
+        :param company: the `res.company` that the key belongs to
+        :param bytes body: the JSON
+        :param str reference: iUsed's number of the order, where the URL names it
+        :param str idempotency_key: stands in for the reference of an order that has none
+        :param bool in_turn: wait for other pushes that would be in the way. This ends the transaction, in which nothing
+            may have been written, and begins another
+        :return: the sale order, and whether it was made by this call
+        :raises werkzeug.exceptions.HTTPException: 400, 404, 409 or 422, with every fault at once; 503
+        """
+        payload = self._read(company, body, reference, idempotency_key)
+        if in_turn:
+            self._take_turn(self._turn_keys(company, payload), lambda: self._is_unchanged(company, payload))
+        if payload.status == "cancelled":
+            return self._receive_cancellation(company, payload.order_id), False
+        return self._receive(company, payload)
+
+    @api.model
+    def _read(self, company, body, reference="", idempotency_key=""):
+        """Return the order in a body; parameters and errors as in `_push`.
+
+        :rtype: tools.order_payload.Order
+        """
+        try:
+            payload = read_order(
+                parse_json(body),
+                reference=reference,
+                require_reference=not idempotency_key,
+                **self._reader_options(company),
+            )
+        except JsonError as error:
+            raise problem(400, f"The body is not JSON: {error}.") from error
+        except PayloadError as error:
+            raise problem(
+                422,
+                "The order is refused; nothing was stored.",
+                errors=[{"pointer": fault.pointer, "detail": fault.detail} for fault in error.faults],
+            ) from error
+        return replace(payload, order_id=payload.order_id or self._reference_of_key(idempotency_key))
+
+    @api.model
+    def _reader_options(self, company):
+        """Return what the reader must know of a company: its zone, and where the admin says that our fields are."""
+        return {
+            "timezone": company.iused_user_id.tz or "Europe/Amsterdam",
+            "mapping": self.env["iused.field.mapping"]._paths(company),
+        }
+
+    @api.model
+    def _reference_of_key(self, key):
+        """Return the reference of an order that has none of its own, from the `Idempotency-Key` of its push."""
+        key = key.strip().strip('"')
+        if not re.fullmatch(r"[\w.:-]{1,60}", key, re.ASCII):
+            key = hashlib.sha256(key.encode()).hexdigest()[:32]
+        return f"key-{key}"
+
+    @api.model
+    def _receive(self, company, payload):
+        """Turn a pushed order into exactly one sale order.
+
+        :param payload: a `tools.order_payload.Order`
+        :return: the sale order, and whether it was made by this call
+        :raises werkzeug.exceptions.HTTPException: 422 with every fault at once; 409 where the order conflicts with what
+            is already known under its reference, or where stock is short and the company refuses that
+        """
+        known = self._search_reference(company, payload.order_id)
+        if known:
+            self._receive_again(known, payload)
+            return known, False
+        return self._make(company, payload), True
+
+    # Taking turns ----------------------------------------------------------------------------------------------------
+
+    @api.model
+    def _turn_keys(self, company, payload):
+        """Return what a push must have for itself: its reference and, for a new order, the stock that it takes."""
+        keys = [f"sale_iused {company.id} order {payload.order_id}"]
+        if payload.status == "cancelled":
+            return keys
+        if company.iused_shortage_policy == "refuse":
+            return [*keys, f"sale_iused {company.id} stock"]  # two orders must not both count on the last piece
+        # Odoo reserves the oldest pieces: two orders of one product at once would take the same ones, and one of them
+        # be replayed after many seconds, or given up.
+        codes = sorted({line.sku or line.ean for line in payload.lines})[:MOST_LOCKED]
+        return [*keys, *(f"sale_iused {company.id} product {code}" for code in codes)]
+
+    @api.model
+    def _take_turn(self, keys, is_done=lambda: False):
+        """Begin a new transaction in which nobody else works with one of the keys until it ends.
+
+        The transaction so far is ended, so that nothing may be written before.
+
+        Nobody waits inside the database, and nobody can keep the others waiting for ever: a transaction gets all its
+        keys at once or lets go of them, waits a random moment without any, and gives up after some seconds. Whoever got
+        its keys waits for nobody any more, and loses them when its transaction ends, whatever ends it.
+
+        Turns spare replays; what must not happen twice does not depend on them, but on the index of references and on
+        `_guard_stock`. So it does no harm that another may have committed between this transaction's snapshot and
+        the keys, both of which its first statement takes.
+
+        :param list keys: texts
+        :param is_done: looked at before each try: whether no turn is needed (any more)
+        :raises werkzeug.exceptions.ServiceUnavailable: when others had the keys all the time
+        """
+        end = clock.monotonic() + LONGEST_WAIT
+        pause = 0
+        while not is_done():
+            # What the others committed shows only in a new transaction; this also lets go of the keys that were free.
+            self.env.cr.rollback()
+            clock.sleep(pause)
+            if self._try_keys(keys):
+                return
+            if clock.monotonic() > end:
+                raise problem(
+                    503,
+                    "Other orders of the same products are being taken in; please repeat the call.",
+                    headers={"Retry-After": RETRY_AFTER},
+                )
+            pause = random.uniform(*PAUSE)
+
+    @api.model
+    def _try_keys(self, keys):
+        """Return whether all keys are this transaction's now; it keeps those that are, until it ends."""
+        (free,) = self.env.execute_query(
+            SQL("SELECT bool_and(pg_try_advisory_xact_lock(hashtextextended(key, 0))) FROM unnest(%s) AS key", keys)
+        )[0]
+        return free
+
+    @api.model
+    def _is_unchanged(self, company, payload):
+        """Tell whether a push says nothing new of a known order, so that there is nothing to do."""
+        known = self._search_reference(company, payload.order_id)
+        if not known:
+            return False
+        if payload.status == "cancelled":
+            return known.state == "cancel"
+        return (
+            known.state != "cancel"
+            and self._has_lines(known, payload)
+            and known.iused_address_digest == self._address_digest(payload)
+        )
+
+    @api.model
+    def _guard_stock(self, company):
+        """Let no two transactions both go on that look at a company's stock without seeing each other's orders.
+
+        Both write the same row: REPEATABLE READ lets the second fail, and its call is replayed after what the first one
+        left in stock. Whoever writes the row at this moment is not waited for, but replayed after, too.
+        """
+        self.env.cr.execute(
+            """
+            UPDATE res_company SET write_date = write_date
+             WHERE id IN (SELECT id FROM res_company WHERE id = %s FOR NO KEY UPDATE NOWAIT)
+            """,
+            (company.id,),
+            log_exceptions=False,
+        )
+
+    @api.model
+    def _search_reference(self, company, reference):
+        """Return the company's order of an iUsed reference, or none."""
+        return self.env["sale.order"].search([("company_id", "=", company.id), ("iused_reference", "=", reference)])
+
+    # A new one -------------------------------------------------------------------------------------------------------
+
+    @api.model
+    def _make(self, company, payload):
+        """Make the sale order of a reference that is not known yet; parameters and errors as in `_receive`."""
+        if company.iused_shortage_policy == "refuse":
+            self._guard_stock(company)
+        products = self._find_products(company, payload)
+        shortages = self._find_shortages(company, payload, products)
+        if shortages and company.iused_shortage_policy == "refuse":
+            raise problem(409, f"Order {payload.order_id} is refused: stock is short.", errors=shortages)
+        try:
+            order = self.env["sale.order"].create(self._prepare_order(company, payload, products))
+        except UniqueViolation as error:
+            # Somebody gave the reference to another order after our snapshot: look again in a new transaction.
+            raise ConcurrencyError(f"iUsed order {payload.order_id} was made meanwhile") from error
+        differences = self._find_price_differences(company, payload, products)
+        if differences:
+            order._iused_warn(self.env._("Check the prices of this iUsed order, then confirm it"), differences)
+        if shortages:
+            order._iused_warn(
+                self.env._("Stock is short for this iUsed order"), [shortage["detail"] for shortage in shortages]
+            )
+        if company.iused_order_policy == "confirm" and not differences:
+            order.action_confirm()
+        return order
+
+    @api.model
+    def _find_products(self, company, payload):
+        """Return the product of each line, in a list.
+
+        :raises werkzeug.exceptions.UnprocessableEntity: with every fault at once
+        """
+        faults = []
+        if payload.currency and payload.currency != company.currency_id.name:
+            faults.append(
+                {
+                    "pointer": payload.pointers.get("currency", ""),
+                    "detail": f"Prices are in {company.currency_id.name} here, not in {payload.currency}.",
+                }
+            )
+        find = cache(self.env["product.product"]._iused_find)  # an order of 1,000 lines has few products
+        products = [self._find_product(line, find, faults) for line in payload.lines]
+        if faults:
+            raise problem(422, f"Order {payload.order_id} is refused; nothing was stored.", errors=faults)
+        return products
+
+    @api.model
+    def _find_product(self, line, find, faults):
+        """Return the product of a line; what is wrong with it is added to `faults`.
+
+        :param find: `product.product._iused_find`
+        """
+        products, field, detail = find(line.sku, line.ean), "sku" if line.sku else "ean", ""
+        if len(products) != 1:
+            text = f'{field.upper()} "{line.sku or line.ean}"'
+            detail = f"{text} belongs to several products." if products else f"{text} is not known."
+        elif line.sku and line.ean and line.ean not in (products.iused_ean, products.barcode) and find("", line.ean):
+            # Which of the two devices was sold? The wrong one costs more than a question.
+            field, detail = "ean", f'EAN "{line.ean}" is not that of SKU "{line.sku}", but of another product.'
+        if detail:
+            faults.append({"pointer": line.pointers.get(field, line.pointer), "detail": detail})
+        return products
+
+    @api.model
+    def _find_shortages(self, company, payload, products):
+        """Return an error of a problem for each line that orders more than the offers say is left.
+
+        :param products: the product of each line
+        :rtype: list of dict: `pointer`, `detail`, `sku`, `available` (pieces)
+        """
+        left = self.env["iused.offer.feed"]._available_pieces(company, self.env["product.product"].union(*products))
+        shortages = []
+        for line, product in zip(payload.lines, products, strict=True):
+            if product.id not in left:
+                continue  # services and goods that are not counted
+            if line.quantity > left[product.id]:
+                sku = product.default_code or line.sku or line.ean
+                shortages.append(
+                    {
+                        "pointer": line.pointers.get("quantity", line.pointer),
+                        "detail": f'SKU "{sku}": {left[product.id]} left, {line.quantity} ordered.',
+                        "sku": sku,
+                        "available": left[product.id],
+                    }
+                )
+            left[product.id] = max(0, left[product.id] - line.quantity)
+        return shortages
+
+    @api.model
+    def _find_price_differences(self, company, payload, products):
+        """Return, in words, where a price differs from our offer by more than the company tolerates.
+
+        :rtype: list of str
+        """
+        differences = []
+        for line, product in zip(payload.lines, products, strict=True):
+            offered = product.with_company(company)._iused_purchase_price()
+            pushed = offered if line.price is None else float(line.price)
+            tolerance = company.iused_price_tolerance
+            if company.iused_price_tolerance_type == "percent":
+                tolerance *= offered / 100
+            # The feed tells two decimals: half a cent is no difference.
+            if abs(pushed - offered) > tolerance + 0.005 or not (pushed or offered):
+                differences.append(
+                    self.env._(
+                        "%(sku)s: iUsed's order says %(pushed)s, our offer says %(offered)s.",
+                        sku=product.default_code or product.display_name,
+                        pushed=formatLang(self.env, pushed, currency_obj=company.currency_id),
+                        offered=formatLang(self.env, offered, currency_obj=company.currency_id),
+                    )
+                )
+        return differences
+
+    @api.model
+    def _prepare_order(self, company, payload, products):
+        """Return the values of a new order.
+
+        :param products: the product of each line
+        """
+        partner = company._iused_ensure_partner()
+        consumer = self.env["res.partner"]._iused_find_or_create_consumer(company, payload)
+        position = (
+            self.env["account.fiscal.position"].with_company(company)._get_fiscal_position(partner, delivery=consumer)
+        )
+        lines = [
+            self._prepare_line(company, line, product, position, consumer)
+            for line, product in zip(payload.lines, products, strict=True)
+        ]
+        values = {
+            "company_id": company.id,
+            "partner_id": partner.id,
+            "partner_shipping_id": consumer.id,
+            "fiscal_position_id": position.id,
+            # No pricelist: prices are agreed with iUsed, in the company's currency.
+            "pricelist_id": False,
+            "warehouse_id": company._iused_warehouses()[:1].id,
+            "carrier_id": company.iused_carrier_id.id,
+            "source_id": self.env.ref("sale_iused.utm_source_iused").id,
+            "origin": f"iUsed {payload.order_id}",
+            "client_order_ref": payload.order_id,
+            # Noon is that day in all of Europe.
+            "commitment_date": payload.requested_date and datetime.combine(payload.requested_date, time(12)),
+            "note": plaintext2html(payload.note) if payload.note else False,
+            "iused_reference": payload.order_id,
+            "iused_ordered_at": payload.created_at or False,
+            "iused_lines_digest": self._lines_digest(company, payload),
+            "iused_address_digest": self._address_digest(payload),
+            "order_line": [Command.create(line) for line in lines],
+        }
+        if company.iused_salesperson_id:
+            values["user_id"] = company.iused_salesperson_id.id
+        if company.iused_team_id:
+            values["team_id"] = company.iused_team_id.id
+        return values
+
+    @api.model
+    def _prepare_line(self, company, line, product, position, consumer):
+        """Return the values of one order line.
+
+        :param position: the `account.fiscal.position` of the order
+        """
+        product = product.with_company(company)
+        taxes = position.map_tax(product.taxes_id._filter_taxes_by_company(company))
+        price = product._iused_purchase_price() if line.price is None else float(line.price)
+        return {
+            "product_id": product.id,
+            "product_uom_qty": line.quantity,
+            "product_uom_id": product.uom_id.id,
+            "price_unit": self.env["sale.order.line"]._iused_tax_adapted_price(
+                price, product, taxes, company.currency_id, consumer
+            ),
+            "discount": 0.0,
+            "iused_line_reference": line.line_id or False,
+        }
+
+    @api.model
+    def _lines_digest(self, company, payload):
+        """Return what tells two sets of lines apart, in whatever order they come; no currency means the company's."""
+        lines = [
+            [line.line_id, line.sku, line.ean, line.quantity, "" if line.price is None else str(line.price.normalize())]
+            for line in payload.lines
+        ]
+        currency = payload.currency or company.currency_id.name
+        return hashlib.sha256(json.dumps([currency, sorted(lines)]).encode()).hexdigest()
+
+    @api.model
+    def _address_digest(self, payload):
+        """Return what tells two addresses apart; one street joined and split is the same address."""
+        address = payload.shipping_address
+        whole = replace(address, street=address.street_line, house_number="", house_number_addition="")
+        return hashlib.sha256(json.dumps(list(vars(whole).values())).encode()).hexdigest()
+
+    # A known one -----------------------------------------------------------------------------------------------------
+
+    @api.model
+    def _receive_again(self, order, payload):
+        """Take a push of an order that is known: nothing to do, or another address.
+
+        What a person changed in Odoo since stays: a push is compared with the one before, not with the order.
+
+        :raises werkzeug.exceptions.Conflict: for what cannot be changed any more
+        """
+        name = f"Order {payload.order_id} is known as {order.name}"
+        if order.state == "cancel":
+            raise problem(409, f"{name}, which was cancelled; a new order needs a new reference.")
+        if not self._has_lines(order, payload):
+            raise problem(409, f"{name} with other lines.")
+        digest = self._address_digest(payload)
+        if order.iused_address_digest == digest:
+            return
+        if order._iused_has_shipped():
+            raise problem(409, f"{name} and has shipped: its address cannot change any more.")
+        order.iused_address_digest = digest
+        order._iused_change_consumer(self.env["res.partner"]._iused_find_or_create_consumer(order.company_id, payload))
+
+    @api.model
+    def _has_lines(self, order, payload):
+        """Tell whether a push has the lines that the order was made of."""
+        return order.iused_lines_digest == self._lines_digest(order.company_id, payload)
+
+    @api.model
+    def _receive_cancellation(self, company, reference):
+        """Cancel an order and its deliveries; a second time does nothing.
+
+        :return: the sale order
+        :raises werkzeug.exceptions.HTTPException: 404 where the order is not known, 409 once goods have left
+        """
+        order = self._search_reference(company, reference)
+        if not order:
+            raise problem(404, f"Order {reference} is not known: there is nothing to cancel.")
+        if order.state != "cancel":
+            if order._iused_has_shipped():
+                raise problem(409, f"Order {reference} ({order.name}) has shipped and cannot be cancelled any more.")
+            order.action_unlock()
+            # Nobody has to act on the cancelled delivery.
+            order.with_context(mail_activity_automation_skip=True).action_cancel()
+            order.message_post(body=self.env._("iUsed cancelled the order."))
+        return order
+
+    # Answering -------------------------------------------------------------------------------------------------------
+
+    @api.model
+    def _status(self, order):
+        """Return the state of an order in the words of our contract."""
+        return {"sale": "confirmed", "cancel": "cancelled"}.get(order.state, "quotation")
+
+    @api.model
+    def _prepare_answer(self, order):
+        """Return the answer to a push: the guide asks for our order number, by which shipments are reported."""
+        return {"external_order_id": order.name, "order_id": order.iused_reference, "status": self._status(order)}
+
+    @api.model
+    def _prepare_details(self, order):
+        """Return the order as iUsed may read it back, with what has shipped."""
+        # A move that iUsed's customer received, not one that came back.
+        moves = order.order_line.move_ids.filtered(
+            lambda move: move.state == "done" and move.location_dest_id.usage == "customer" != move.location_id.usage
+        )
+        return {
+            **self._prepare_answer(order),
+            "lines": [
+                {
+                    "line_id": line.iused_line_reference or "",
+                    "sku": line.product_id.default_code or "",
+                    "name": line.product_id.display_name,
+                    "quantity": int(line.product_uom_qty),
+                    "quantity_shipped": int(line.qty_delivered),
+                    "price": order.currency_id.round(line.price_reduce_taxexcl),
+                }
+                for line in order.order_line
+                if line.product_id and not line.is_delivery
+            ],
+            "shipments": [
+                {
+                    "shipped_at": f"{picking.date_done.isoformat(timespec='seconds')}Z",
+                    "carrier": picking.carrier_id.name or "",
+                    "track_and_trace": picking.carrier_tracking_ref or "",
+                    "serial_numbers": picked.move_line_ids.lot_id.mapped("name"),
+                }
+                for picking, picked in moves.grouped("picking_id").items()
+            ],
+        }
