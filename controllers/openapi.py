@@ -12,4 +12,4 @@ class OpenapiController(http.Controller):
     def openapi(self, **_parameters):
         """Tell iUsed's IT how to call us, as OpenAPI 3.1."""
         require_method("GET", "HEAD")
-        return request.make_json_response(request.env.company._iused_openapi())
+        return request.make_json_response(request.env["iused.connection"]._openapi(request.env.company))

@@ -25,7 +25,7 @@ class ShareController(http.Controller):
     @http.route("/iused/share/<int:company_id>", type="http", auth="user", methods=["GET"], readonly=True)
     def share(self, company_id):
         """Show the page for iUsed's IT."""
-        values = self._company(company_id)._iused_prepare_share()
+        values = request.env["iused.connection"]._prepare_share(self._company(company_id))
         page = request.env["ir.qweb"]._render("sale_iused.share_page", {**values, "lang": request.env.lang})
         return request.make_response(f"<!DOCTYPE html>\n{page}")
 
@@ -33,6 +33,6 @@ class ShareController(http.Controller):
     def openapi(self, company_id):
         """Give the OpenAPI document as a file."""
         return request.make_json_response(
-            self._company(company_id)._iused_openapi(),
+            request.env["iused.connection"]._openapi(self._company(company_id)),
             {"Content-Disposition": "attachment; filename=iused-openapi.json"},
         )

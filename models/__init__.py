@@ -1,5 +1,6 @@
 from . import (
     ir_http,
+    iused_connection,
     iused_exchange,
     iused_field_mapping,
     iused_offer_feed,

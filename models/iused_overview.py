@@ -480,7 +480,7 @@ class IusedOverview(models.AbstractModel):
         return self.env["res.config.settings"].create({}).action_iused_test_webhook()
 
     def _open_share(self):
-        return self.env["res.company"].action_iused_share()
+        return self.env["iused.connection"].action_share()
 
     def _open_settings(self):
         return self._action("iused_settings_action")

@@ -78,7 +78,7 @@ class ResConfigSettings(models.TransientModel):
     @api.depends("company_id")
     def _compute_iused_urls(self):
         for settings in self:
-            addresses = settings.company_id._iused_addresses()
+            addresses = self.env["iused.connection"]._addresses(settings.company_id)
             settings.iused_offers_url = addresses["offers"]
             settings.iused_orders_url = addresses["orders"]
 
@@ -118,12 +118,12 @@ class ResConfigSettings(models.TransientModel):
     def action_iused_test_webhook(self):
         """Ask the webhook's address whether it is there; nothing is reported to iUsed."""
         self._check_iused_administrator()
-        return self._notify_iused(*self.env.company._iused_test_webhook())
+        return self._notify_iused(*self.env["iused.connection"]._test_webhook(self.env.company))
 
     def action_iused_test_addresses(self):
         """Call our own addresses as iUsed would."""
         self._check_iused_administrator()
-        return self._notify_iused(*self.env.company._iused_test_addresses())
+        return self._notify_iused(*self.env["iused.connection"]._test_addresses(self.env.company))
 
     def _notify_iused(self, kind, text):
         return {
@@ -139,7 +139,7 @@ class ResConfigSettings(models.TransientModel):
 
     def action_iused_share(self):
         """Open the page for iUsed's IT."""
-        return self.env["res.company"].action_iused_share()
+        return self.env["iused.connection"].action_share()
 
     def action_iused_resume_sending(self):
         """Send shipment updates again after iUsed shut the company out."""

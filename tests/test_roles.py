@@ -174,7 +174,7 @@ class TestRoles(IusedCase):
             (self.update, "action_send_now", staff),
             (self.update, "action_drop", staff),
             (self.company, "action_iused_resume_sending", managers),
-            (self.company, "action_iused_share", managers),
+            (self.env["iused.connection"], "action_share", managers),
         ):
             for name, user in self.users.items():
                 with self.subTest(method=method, user=name):

@@ -11,7 +11,7 @@ from odoo.tests import tagged
 from odoo.tests.common import Form
 
 from ..const import KEY_SCOPE
-from ..models import res_company
+from ..models import iused_connection
 from ..tools.webhook import Probe
 from .common import WEBHOOK, IusedCase, IusedHttpCase
 
@@ -204,7 +204,7 @@ class TestTrying(IusedHttpCase):
             (Probe(trouble="certificate"), "danger"),
         ):
             with self.subTest(answer=answer):
-                self.assertEqual(self.company._iused_judge_webhook(answer)[0], kind)
+                self.assertEqual(self.env["iused.connection"]._judge_webhook(self.company, answer)[0], kind)
 
     def test_redirect_of_the_webhook_is_not_followed(self):
         self.portal.fail(status=302)
@@ -225,10 +225,10 @@ class TestTrying(IusedHttpCase):
 
         with (
             patch.object(self.registry["ir.cron"], "_commit_progress", commit),
-            patch.object(res_company, "probe", ask),
+            patch.object(iused_connection, "probe", ask),
         ):
-            self.company._iused_test_webhook()
-            self.company._iused_test_addresses()
+            self.env["iused.connection"]._test_webhook(self.company)
+            self.env["iused.connection"]._test_addresses(self.company)
         self.assertEqual(events, ["commit", "OPTIONS", "commit", "GET"])
 
     def test_without_a_webhook_there_is_nothing_to_test(self):
@@ -268,7 +268,7 @@ class TestTrying(IusedHttpCase):
             self.env["ir.config_parameter"].sudo().set_param("web.base.url", url)
             with (
                 self.subTest(url=url, answer=answer),
-                patch.object(res_company, "probe", lambda *_args, answer=answer: answer),
+                patch.object(iused_connection, "probe", lambda *_args, answer=answer: answer),
             ):
                 told, text = self._press("action_iused_test_addresses")
                 self.assertEqual(told, kind)
