@@ -13,7 +13,7 @@ import requests
 from odoo import SUPERUSER_ID, api
 from odoo.modules.registry import Registry
 
-from odoo.addons.sale_iused.models.iused_shipment_update import WAKER
+from odoo.addons.sale_iused.models.iused_shipment_sender import WAKER
 
 
 def make_phones(env, pieces):
@@ -132,12 +132,12 @@ def make_due(env):
 def run_cron(env):
     """Run the scheduled action as a cron worker does, until it has nothing left to do now."""
     cron = env.ref("sale_iused.ir_cron_send_shipment_updates")
-    due = env["iused.shipment.update"]._due_domain
+    due = env["iused.shipment.sender"]._due_domain
     while True:
         cron.method_direct_trigger()
         env.cr.commit()
         left = env["iused.shipment.update"].search([*due()], limit=1)
-        if not left or env["iused.shipment.update"].search_count(env["iused.shipment.update"]._hold_domain()):
+        if not left or env["iused.shipment.update"].search_count(env["iused.shipment.sender"]._hold_domain()):
             return
 
 
@@ -243,7 +243,7 @@ def jump(env):
 
 def send(env, values):
     """Send what is due without the scheduled action's own lock, as if two machines were at it."""
-    env["iused.shipment.update"]._cron_send()
+    env["iused.shipment.sender"]._cron_send()
     env.cr.commit()
 
 

@@ -1,5 +1,4 @@
 import logging
-import random
 import tempfile
 import time
 from datetime import timedelta
@@ -11,7 +10,7 @@ from odoo.orm.models import NO_ACCESS
 from odoo.tools import config
 
 from ..tools import sftp
-from .iused_shipment_update import JITTER, RETRY_MINUTES
+from ..tools.delivery import retry_seconds
 
 _logger = logging.getLogger(__name__)
 
@@ -443,10 +442,9 @@ class IusedSftpLocation(models.Model):
             )
             self.activity_feedback(["mail.mail_activity_data_warning"], feedback=self.env._("Uploaded again."))
             return
-        delay = RETRY_MINUTES[min(self.attempts, len(RETRY_MINUTES) - 1)] * 60 * random.uniform(1, 1 + JITTER)
         self.write(
             {
-                "next_try": now + timedelta(seconds=delay),
+                "next_try": now + timedelta(seconds=retry_seconds(self.attempts)),
                 "attempts": self.attempts + 1,
                 "failing_since": self.failing_since or now,
                 "last_error": self._explain(error),

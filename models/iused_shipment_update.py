@@ -1,54 +1,16 @@
-import json
 import logging
-import random
-import time
 import uuid
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import partial
 
-import psycopg2
 from markupsafe import Markup
-from psycopg2.errors import DeadlockDetected, SerializationFailure
 
-from odoo import SUPERUSER_ID, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
-from odoo.fields import Domain
-from odoo.modules.registry import Registry
-
-from ..tools.webhook import Outcome, Webhook
 
 _logger = logging.getLogger(__name__)
 
-BATCH = 100  # updates looked up at a time
-TURN = 2  # seconds after which the next company has its turn
-PROGRESS_SECONDS = 0.5  # after which the scheduled action's progress is written down; each update has its own commit
 VACUUM_BATCH = 10_000  # rows deleted at a time
-# Minutes until the next try, about three days in all: the schedule of Standard Webhooks.
-RETRY_MINUTES = (1, 5, 30, 120, 300, 600, 840, 1200, 1440)
-JITTER = 0.1  # of that time, so that many updates do not come back all at once
-FAILURES_IN_A_ROW = 5  # errors of iUsed's server after which it is taken to be down
-# Who validates a delivery does not wait for the scheduled action to be woken up. See `_wake_up`.
-WAKER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="iused-wake-cron")
-
-LOCK_IF_UNCHANGED = """
-    SELECT 1 FROM iused_shipment_update
-     WHERE id = %s AND write_date = %s
-       FOR NO KEY UPDATE SKIP LOCKED
-"""
-WRITE_RESULT = """
-    UPDATE iused_shipment_update
-       SET state = %(state)s, attempts = %(attempts)s, next_try = %(next_try)s, holds = %(holds)s,
-           last_answer = %(last_answer)s, sent_at = %(sent_at)s, body = %(body)s,
-           write_uid = %(uid)s, write_date = now() AT TIME ZONE 'UTC'
-     WHERE id = %(update_id)s;
-    INSERT INTO iused_exchange (company_id, kind, direction, method, path, status, duration, request_body, answer_body,
-                                order_id, update_id, create_date, write_date)
-    VALUES (%(company_id)s, 'shipment', 'out', %(method)s, %(path)s, %(status)s, %(duration)s, %(body)s, %(answer)s,
-            %(order_id)s, %(update_id)s, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC')
-"""
-
 STATES = [
     ("waiting", "Waiting"),
     ("pending", "To send"),
@@ -58,20 +20,6 @@ STATES = [
     ("dropped", "Dropped"),
 ]
 FARTHEST_FIRST = ("stopped", "retry", "waiting", "pending", "sent", "dropped")  # from being told
-
-
-def _wake_up(database):
-    """Have the scheduled action run, in a transaction of its own, after the one that wrote an update.
-
-    The update's row is what is promised; this only saves it waiting for the scheduled action's interval.
-
-    :param str database: its name
-    """
-    try:
-        with Registry(database).cursor() as cr:
-            api.Environment(cr, SUPERUSER_ID, {})["iused.shipment.update"]._send_cron_sudo()._trigger()
-    except Exception:
-        _logger.warning("Shipment updates wait for the scheduled action's next run", exc_info=True)
 
 
 class IusedShipmentUpdate(models.Model):
@@ -223,7 +171,7 @@ class IusedShipmentUpdate(models.Model):
                 values.setdefault("state", "pending")
         updates = super().create(vals_list)
         if "pending" in {values.get("state") for values in vals_list}:
-            self._trigger_cron()
+            self.env["iused.shipment.sender"]._trigger()
         return updates
 
     def _release_complete(self):
@@ -231,26 +179,7 @@ class IusedShipmentUpdate(models.Model):
         complete = self.filtered(lambda u: u.state == "waiting" and u.tracking_reference and u._has_serials())
         if complete:
             complete.write({"state": "pending", "next_try": fields.Datetime.now()})
-            self._trigger_cron()
-
-    @api.model
-    def _trigger_cron(self, at=None):
-        """Have the scheduled action run.
-
-        :param datetime at: when; None means as soon as this transaction is committed
-        """
-        if at:
-            self._send_cron_sudo()._trigger(at=at)
-            return
-        postcommit = self.env.cr.postcommit
-        if not postcommit.data.get("sale_iused.wake"):
-            postcommit.data["sale_iused.wake"] = True
-            postcommit.add(partial(WAKER.submit, _wake_up, self.env.cr.dbname))
-
-    @api.model
-    def _send_cron_sudo(self):
-        """Return the scheduled action, on which who validates a delivery has no rights."""
-        return self.env.ref("sale_iused.ir_cron_send_shipment_updates").sudo()
+            self.env["iused.shipment.sender"]._trigger()
 
     # Keeping up with the warehouse -----------------------------------------------------------------------------------
 
@@ -346,8 +275,8 @@ class IusedShipmentUpdate(models.Model):
         # What stopped may have been mended by other settings: its body is made anew.
         updates_sudo.filtered(lambda update: update.state == "stopped").body = False
         updates_sudo.write({"state": "pending", "attempts": 0, "next_try": fields.Datetime.now(), "holds": False})
-        self._lift_holds(updates_sudo.company_id)
-        self._trigger_cron()
+        self.env["iused.shipment.sender"]._lift_holds(updates_sudo.company_id)
+        self.env["iused.shipment.sender"]._trigger()
 
     def action_drop(self):
         """Give up the selected updates: iUsed will not be told."""
@@ -367,163 +296,7 @@ class IusedShipmentUpdate(models.Model):
             "context": {"default_update_id": self.id},
         }
 
-    # Sending ---------------------------------------------------------------------------------------------------------
-
-    @api.model
-    def _due_domain(self):
-        return Domain("state", "in", ("pending", "retry")) & Domain("next_try", "<=", fields.Datetime.now())
-
-    @api.model
-    def _cron_send(self):
-        """Send what is due, one commit per update. The companies take turns, so that none waits for another's trouble.
-
-        A remote failure is a row's state and never an exception, which would switch the scheduled action off.
-        """
-        cron = self.env["ir.cron"]
-        counts = dict(self._read_group(self._due_domain(), ["company_id"], ["__count"]))
-        holds = self._read_group(self._hold_domain(), ["company_id"], ["next_try:max"])
-        now = fields.Datetime.now()
-        held = {company for company, until in holds if until > now}
-        # The scheduled action runs as the superuser; the address is closed to everybody else.
-        companies_sudo = [company.sudo() for company in counts if company not in held]
-        companies_sudo = [company_sudo for company_sudo in companies_sudo if company_sudo._iused_can_send()]
-        # Who was in trouble at the last try comes last.
-        companies_sudo.sort(key=lambda company_sudo: company_sudo in dict(holds))
-        cron._commit_progress(remaining=sum(counts[company_sudo] for company_sudo in companies_sudo))
-        turns = [self._send_company(company_sudo) for company_sudo in companies_sudo]
-        time_left = True
-        while turns and time_left:
-            lefts = {sender: self._take_turn(sender) for sender in turns}
-            turns = [sender for sender, left in lefts.items() if left is not None]
-            time_left = all(left for left in lefts.values() if left is not None)
-        for sender in turns:
-            sender.close()
-        self._trigger_next()
-        cron._commit_progress(remaining=len(turns))
-
-    @api.model
-    def _take_turn(self, sender):
-        """Let a company send for some seconds. An error of ours ends the company's run and nobody else's.
-
-        :param sender: its `_send_company`
-        :return: the seconds left to the scheduled action, or None when the company is through
-        """
-        end = time.monotonic() + TURN
-        try:
-            for left in sender:
-                if not left or time.monotonic() > end:
-                    return left
-        except psycopg2.OperationalError:
-            raise  # the database is gone; so is everybody's work
-        except Exception:
-            self.env.cr.rollback()
-            _logger.exception("The iUsed shipment updates of a company could not be sent")
-        return None
-
-    @api.model
-    def _send_company(self, company_sudo):
-        """Send a company's due updates in the order in which they were made; yield now and then the seconds left.
-
-        The company's run ends where iUsed cannot be reached or shuts it out: one try is enough to know. An update that
-        could not be sent holds back the later ones of its order.
-        """
-        down = bool(self.search_count(self._hold_domain() & Domain("company_id", "=", company_sudo.id), limit=1))
-        held_back = self._held_back_orders(company_sudo)
-        failures = sent = 0
-        reported_at = time.monotonic()
-        connection = company_sudo._iused_connection()
-        if not connection:
-            return  # the settings changed meanwhile
-        with Webhook(connection["url"], connection["method"]) as webhook:
-            for job in self._take_jobs(company_sudo, connection, held_back):
-                outcome = job["update"]._attempt(job, webhook, connection, failures, down)
-                sent, left = sent + 1, None
-                # Each update is committed by itself, so that a crash repeats one at most. To write the progress costs
-                # as much as the update, hence not every time.
-                accepted = outcome and outcome.verdict == Outcome.ACCEPTED
-                if accepted and time.monotonic() - reported_at < PROGRESS_SECONDS:
-                    self.env.cr.commit()  # pylint: disable=invalid-commit
-                else:
-                    left = self.env["ir.cron"]._commit_progress(sent)
-                    sent, reported_at = 0, time.monotonic()
-                if outcome is None:
-                    held_back.add(job["order_id"])
-                elif outcome.verdict == Outcome.CLOSED:
-                    return
-                elif outcome.verdict == Outcome.RETRY:
-                    held_back.add(job["order_id"])
-                    failures += 1
-                    if self._is_down(outcome, failures):
-                        return
-                else:
-                    failures = 0
-                    if down:
-                        self._lift_holds(company_sudo, failed=True)
-                        self.env["ir.cron"]._commit_progress()
-                        down = False
-                if left is not None and not failures:
-                    # A row of failures is seen through: the next run would begin to count anew, and never learn that
-                    # an iUsed that takes its time to fail is down.
-                    yield left
-
-    @api.model
-    def _take_jobs(self, company_sudo, connection, held_back):
-        """Yield what is to be sent, job by job, until the company's settings change; see `_prepare_jobs`.
-
-        :param dict connection: the settings that the run began with
-        :param set held_back: ids of the orders to leave out
-        """
-        last_id = 0
-        while jobs := self._prepare_jobs(company_sudo, last_id):
-            if company_sudo._iused_connection() != connection:
-                return  # the next run takes the new ones
-            for job in jobs:
-                last_id = job["update"].id
-                if job["order_id"] not in held_back:
-                    yield job
-
-    @api.model
-    def _held_back_orders(self, company_sudo):
-        """Return the ids of the orders whose first unsent update is not due yet."""
-        rows = self._read_group(
-            [("company_id", "=", company_sudo.id), ("state", "=", "retry"), ("next_try", ">", fields.Datetime.now())],
-            ["order_id"],
-        )
-        return {order.id for (order,) in rows}
-
-    @api.model
-    def _prepare_jobs(self, company_sudo, last_id):
-        """Return what is needed to send the next due updates, read at once: each commit empties the cache.
-
-        :rtype: list[dict]
-        """
-        updates = self.search_fetch(
-            self._due_domain() & Domain("company_id", "=", company_sudo.id) & Domain("id", ">", last_id),
-            order="id",
-            limit=BATCH,
-        )
-        updates.order_id.fetch(["name"])  # an order has many fields more
-        return [
-            {
-                "update": update,
-                "order_id": update.order_id.id,
-                "version": update.write_date,
-                "event_id": update.event_id,
-                "attempts": update.attempts,
-                "body": update.body or update._encode_body(),
-            }
-            for update in updates
-        ]
-
-    def _encode_body(self):
-        """Return the body as JSON, or None where making it failed: `_attempt` meets the error again and keeps it."""
-        try:
-            return json.dumps(self._prepare_body(), ensure_ascii=False)
-        except psycopg2.OperationalError:
-            raise
-        except Exception:  # noqa: BLE001 - one row's trouble must not stop the others
-            self.env.cr.rollback()  # nothing is written yet
-            return None
+    # What iUsed is told ----------------------------------------------------------------------------------------------
 
     def _prepare_body(self):
         """Return what iUsed is told: the guide's "Required fields in the JSON body", under the company's names."""
@@ -565,146 +338,6 @@ class IusedShipmentUpdate(models.Model):
         if self.is_correction:
             extra["corrects"] = self.corrects_id.event_id or True
         return extra
-
-    def _attempt(self, job, webhook, connection, failures, down):
-        """Send one update and write down what came of it.
-
-        :param dict job: see `_prepare_jobs`
-        :param tools.webhook.Webhook webhook: where to
-        :param dict connection: see `res.company._iused_connection`
-        :param int failures: errors of iUsed's server before this try, one after the other
-        :param bool down: whether iUsed was down when this run began
-        :return: the `tools.webhook.Outcome`, or None where it could not be sent
-        """
-        self.ensure_one()
-        try:
-            if not self._lock_if_unchanged(job["version"]):
-                return None
-            body = job["body"] or json.dumps(self._prepare_body())
-            outcome = webhook.send(body, job["event_id"])
-            self._record(outcome, {**job, "body": body}, connection, failures, down)
-        except (SerializationFailure, DeadlockDetected):
-            self.env.cr.rollback()  # it changed meanwhile: the next run sees how
-            return None
-        except psycopg2.OperationalError:
-            raise  # the database is gone; so is everybody's work
-        except Exception as error:
-            self.env.cr.rollback()
-            _logger.exception("iUsed shipment update %s could not be sent", job["event_id"])
-            self._stop_after_error(error)
-            return None
-        _logger.info("iUsed shipment update %s: %s", job["event_id"], outcome.text)
-        return outcome
-
-    def _stop_after_error(self, error):
-        """Stop an update that we could not send for a reason of our own, and tell somebody."""
-        text = self.env._("Unexpected error: %s", type(error).__name__)
-        self.write({"state": "stopped", "last_answer": text})
-        try:
-            with self.env.cr.savepoint():
-                self._raise_activity(self.env._("iUsed was not told of a shipment"), text)
-        except psycopg2.OperationalError:
-            raise
-        except Exception:
-            # The row says it all the same; and a row that cannot be stopped would be tried for ever.
-            _logger.exception("Nobody could be told of iUsed shipment update %s", self.event_id)
-
-    def _lock_if_unchanged(self, version):
-        """Lock the row for this transaction in one statement, unless another worker has it or it has changed.
-
-        :param version: the `write_date` that its job was made from
-        """
-        self.env.cr.execute(LOCK_IF_UNCHANGED, (self.id, version))
-        return bool(self.env.cr.rowcount)
-
-    @api.model
-    def _is_down(self, outcome, failures):
-        """Tell whether a failure means that iUsed is down, or asks to be left alone, for every update.
-
-        :param int failures: how many came one after the other, this one included
-        """
-        return not outcome.reached or outcome.retry_after is not None or failures >= FAILURES_IN_A_ROW
-
-    def _record(self, outcome, job, connection, failures, down):
-        """Write down what came of a try. See `_attempt` for the parameters."""
-        holds = outcome.verdict == Outcome.RETRY and self._is_down(outcome, failures + 1)
-        values = self._prepare_result(outcome, job["attempts"], holds, down or holds)
-        # `write` and `create` would take longer than the call itself. No stored field depends on what is written here.
-        self.env.cr.execute(
-            WRITE_RESULT,
-            {
-                **values,
-                **connection,
-                "status": outcome.status,
-                "duration": outcome.duration,
-                "body": job["body"],
-                "answer": outcome.answer or outcome.text,
-                "order_id": job["order_id"],
-                "update_id": self.id,
-                "uid": self.env.uid,
-            },
-        )
-        if outcome.verdict == Outcome.ACCEPTED:
-            return  # nothing is read before the commit, which empties the cache
-        self.env.invalidate_all(flush=False)
-        if outcome.verdict == Outcome.CLOSED:
-            if self.company_id._iused_stop_sending(outcome.text, connection["url"]):
-                self._raise_activity(self.env._("iUsed refuses all shipment updates"), outcome.text)
-        elif values["state"] == "stopped":
-            self._raise_activity(self.env._("iUsed was not told of a shipment"), outcome.text)
-        elif outcome.verdict == Outcome.RETRY and values["attempts"] == len(RETRY_MINUTES) + 1:
-            self._raise_activity(self.env._("iUsed has not answered for days"), outcome.text)
-
-    @api.model
-    def _prepare_result(self, outcome, attempts, holds=False, down=False):
-        """Return the values that a try leaves.
-
-        :param int attempts: the tries before this one
-        :param bool holds: whether the company waits for the next try of this update
-        :param bool down: whether iUsed is down as a whole: that is no reason to give an update up
-        """
-        now = fields.Datetime.now()
-        values = {
-            "attempts": attempts + 1,
-            "last_answer": outcome.text,
-            "next_try": None,
-            "holds": holds,
-            "sent_at": None,
-        }
-        if outcome.verdict == Outcome.ACCEPTED:
-            return {**values, "state": "sent", "sent_at": now}
-        if outcome.verdict == Outcome.CLOSED:
-            # It stops the company, and goes on with it.
-            return {**values, "state": "pending", "next_try": now}
-        if outcome.verdict == Outcome.REFUSED or (attempts >= len(RETRY_MINUTES) and not down):
-            return {**values, "state": "stopped"}
-        delay = RETRY_MINUTES[min(attempts, len(RETRY_MINUTES) - 1)] * 60 * random.uniform(1, 1 + JITTER)
-        return {**values, "state": "retry", "next_try": now + timedelta(seconds=max(delay, outcome.retry_after or 0))}
-
-    @api.model
-    def _hold_domain(self):
-        return Domain("state", "=", "retry") & Domain("holds", "=", True)
-
-    @api.model
-    def _lift_holds(self, companies, failed=False):
-        """Let companies send again at once.
-
-        :param bool failed: bring forward whatever failed meanwhile, too: iUsed is back
-        """
-        domain = Domain("state", "=", "retry") if failed else self._hold_domain()
-        # The holder may be another user's to see, or none's.
-        updates_sudo = self.sudo().search(domain & Domain("company_id", "in", companies.ids)).try_lock_for_update()
-        updates_sudo.write({"next_try": fields.Datetime.now(), "holds": False})
-
-    @api.model
-    def _trigger_next(self):
-        """Wake up when the first update is to be tried again; of a company that is held, when its holder is."""
-        tries = dict(self._read_group([("state", "=", "retry")], ["company_id"], ["next_try:min"]))
-        tries.update(self._read_group(self._hold_domain(), ["company_id"], ["next_try:max"]))
-        moments = [moment for company, moment in tries.items() if company.sudo()._iused_can_send()]
-        if moments:
-            # Not at once: what is due by now waits for somebody else's lock, or has just come due.
-            self._trigger_cron(at=max(min(moments), fields.Datetime.now() + timedelta(seconds=5)))
 
     # Telling people --------------------------------------------------------------------------------------------------
 

@@ -346,9 +346,9 @@ class ResCompany(models.Model):
         """Let shipment updates be sent (again)."""
         stopped_sudo = self.sudo().filtered("iused_sending_stopped")  # whoever may change the settings
         stopped_sudo.write({"iused_sending_stopped": False, "iused_sending_stopped_at": False})
-        updates = self.env["iused.shipment.update"]
-        updates._lift_holds(self)
-        updates._trigger_cron()
+        sender = self.env["iused.shipment.sender"]
+        sender._lift_holds(self)
+        sender._trigger()
 
     # Who and what ----------------------------------------------------------------------------------------------------
 

@@ -16,8 +16,8 @@ from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
 from ..dev.sshd import Sshd, make_key, why_no_passwords
-from ..models.iused_shipment_update import RETRY_MINUTES
 from ..tools import sftp
+from ..tools.delivery import RETRY_MINUTES
 from .common import IusedHttpCase
 
 PASSWORD = "correct horse é"

@@ -256,7 +256,7 @@ class TestRetries(IusedHttpCase):
 
     # Our own trouble -------------------------------------------------------------------------------------------------
 
-    LOGGER = "odoo.addons.sale_iused.models.iused_shipment_update"
+    LOGGER = "odoo.addons.sale_iused.models.iused_shipment_sender"
 
     def _crash_for(self, bad, crash):
         prepare = type(bad)._prepare_body

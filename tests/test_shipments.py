@@ -14,7 +14,7 @@ from odoo.tests.common import new_test_user
 
 from odoo.addons.base.tests.test_ir_cron import CronMixinCase
 
-from ..models.iused_shipment_update import WAKER, _wake_up
+from ..models.iused_shipment_sender import WAKER, _wake_up
 from ..tools.webhook import Outcome, judge
 from .common import IusedCase, IusedHttpCase
 
@@ -63,7 +63,7 @@ class TestOutbox(CronMixinCase, IusedCase):
         with (
             patch.object(type(self.env["ir.cron"]), "_trigger", side_effect=OperationalError("the database is away")),
             self.enter_registry_test_mode(),
-            self.assertLogs("odoo.addons.sale_iused.models.iused_shipment_update", "WARNING") as logs,
+            self.assertLogs("odoo.addons.sale_iused.models.iused_shipment_sender", "WARNING") as logs,
         ):
             _wake_up(self.env.cr.dbname)
         self.assertIn("wait for the scheduled action's next run", logs.output[0])
@@ -203,19 +203,6 @@ class TestOutbox(CronMixinCase, IusedCase):
         self.assertEqual(judge(503, "", "", "Wed, 21 Oct 2015 07:28:00 GMT").retry_after, 0)
         self.assertLessEqual(judge(503, "", "", "Wed, 21 Oct 2099 07:28:00 GMT").retry_after, 24 * 3600)
 
-    def test_tries_last_about_three_days(self):
-        update = self._deliver(self._receive(self._make_order(self.phone))).iused_update_ids
-        waited = timedelta()
-        for _try in range(20):
-            values = update._prepare_result(Outcome(Outcome.RETRY, "down", 500), update.attempts)
-            update.write(values)
-            if update.state == "stopped":
-                break
-            self.assertEqual(update.state, "retry")
-            waited += update.next_try - fields.Datetime.now()
-        self.assertEqual(update.attempts, 10)
-        self.assertTrue(timedelta(days=2.9) < waited < timedelta(days=3.6), waited)
-
 
 @tagged("post_install", "-at_install")
 class TestSending(IusedHttpCase):
@@ -332,7 +319,7 @@ class TestSending(IusedHttpCase):
         records = []
         handler = logging.Handler()
         handler.emit = records.append
-        for name in ("urllib3.connectionpool", "odoo.addons.sale_iused.models.iused_shipment_update"):
+        for name in ("urllib3.connectionpool", "odoo.addons.sale_iused.models.iused_shipment_sender"):
             logger = logging.getLogger(name)
             self.addCleanup(logger.setLevel, logger.level)
             self.addCleanup(logger.removeHandler, handler)

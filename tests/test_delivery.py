@@ -1,0 +1,76 @@
+"""What follows from a try to tell iUsed something, as a table."""
+
+from odoo.tests import BaseCase, tagged
+
+from ..tools.delivery import FAILURES_IN_A_ROW, JITTER, RETRY_MINUTES, Consequence, Portal, decide, retry_seconds
+from ..tools.webhook import Outcome
+
+UP, DOWN = Portal(), Portal(is_down=True, failures=1)
+LAST = len(RETRY_MINUTES)
+ACCEPTED = Outcome(Outcome.ACCEPTED, "HTTP 200", 200)
+REFUSED = Outcome(Outcome.REFUSED, "HTTP 422", 422)
+CLOSED = Outcome(Outcome.CLOSED, "HTTP 404", 404)
+FAILED = Outcome(Outcome.RETRY, "HTTP 500", 500)
+SILENT = Outcome(Outcome.RETRY, "no answer")
+ASKED_TO_WAIT = Outcome(Outcome.RETRY, "HTTP 429", 429, retry_after=7200.0)
+
+
+@tagged("post_install", "-at_install")
+class TestDelivery(BaseCase):
+    def test_state_after_a_try(self):
+        for outcome, attempts, portal, expected in (
+            # outcome, tries before, iUsed afterwards: state, holds, closes, is late
+            (ACCEPTED, 0, UP, ("sent", False, False, False)),
+            (ACCEPTED, LAST, UP, ("sent", False, False, False)),
+            (REFUSED, 0, UP, ("stopped", False, False, False)),
+            (CLOSED, 3, UP, ("pending", False, True, False)),
+            (FAILED, 0, UP, ("retry", False, False, False)),
+            (FAILED, LAST - 1, UP, ("retry", False, False, False)),
+            (FAILED, LAST, UP, ("stopped", False, False, False)),
+            (FAILED, 0, DOWN, ("retry", True, False, False)),
+            (SILENT, 0, DOWN, ("retry", True, False, False)),
+            # That iUsed is down is no reason to give up; it is told once that it takes long.
+            (SILENT, LAST, DOWN, ("retry", True, False, True)),
+            (SILENT, LAST + 1, DOWN, ("retry", True, False, False)),
+        ):
+            with self.subTest(outcome=outcome.text, attempts=attempts, down=portal.is_down):
+                then = decide(outcome, attempts, portal)
+                self.assertEqual((then.state, then.holds, then.closes, then.is_late), expected)
+                self.assertEqual(then.seconds is None, then.state in ("sent", "stopped"))
+
+    def test_what_shuts_the_company_out_is_tried_first_when_it_may_send_again(self):
+        self.assertEqual(decide(CLOSED, 3, UP), Consequence("pending", seconds=0, closes=True))
+
+    def test_iused_is_down_or_up(self):
+        for before, outcome, is_down in (
+            (UP, ACCEPTED, False),
+            (UP, FAILED, False),
+            (UP, SILENT, True),
+            (UP, ASKED_TO_WAIT, True),
+            (Portal(failures=FAILURES_IN_A_ROW - 2), FAILED, False),
+            (Portal(failures=FAILURES_IN_A_ROW - 1), FAILED, True),
+            (DOWN, FAILED, True),
+            (DOWN, REFUSED, False),
+            (DOWN, CLOSED, False),
+            (DOWN, ACCEPTED, False),
+        ):
+            with self.subTest(before=before, outcome=outcome.text):
+                self.assertEqual(before.after(outcome).is_down, is_down)
+
+    def test_success_ends_a_row_of_failures(self):
+        portal = UP
+        for outcome in (FAILED, FAILED, FAILED, FAILED, ACCEPTED, FAILED, FAILED, FAILED, FAILED):
+            portal = portal.after(outcome)
+            self.assertFalse(portal.is_down)
+        self.assertTrue(portal.after(FAILED).is_down)
+
+    def test_tries_last_about_three_days_and_do_not_come_back_all_at_once(self):
+        for attempts, minutes in enumerate((*RETRY_MINUTES, RETRY_MINUTES[-1])):
+            tries = {retry_seconds(attempts) for _try in range(100)}
+            self.assertTrue(all(60 * minutes <= seconds <= 60 * minutes * (1 + JITTER) for seconds in tries))
+            self.assertGreater(len(tries), 50)
+        self.assertTrue(2.9 < sum(RETRY_MINUTES) / 60 / 24 < 3.6)
+
+    def test_iuseds_wish_to_wait_is_honoured_where_it_is_later_than_our_own_plan(self):
+        self.assertEqual(decide(ASKED_TO_WAIT, 0, DOWN).seconds, 7200)
+        self.assertGreater(decide(ASKED_TO_WAIT, LAST - 1, DOWN).seconds, 7200)
