@@ -10,6 +10,7 @@ from . import (
     iused_shipment_sender,
     iused_shipment_update,
     iused_trouble,
+    mail_activity,
     product_pricelist,
     product_product,
     product_template,

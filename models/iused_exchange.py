@@ -1,21 +1,17 @@
 import hashlib
 import json
-import logging
 import re
 from datetime import timedelta
 
-from psycopg2 import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
-from odoo.tools import plaintext2html
 
 from ..const import ROUTE_PREFIX
 from ..tools.order_payload import JsonError, explain, parse_json
 
-_logger = logging.getLogger(__name__)
 
 VACUUM_BATCH = 10_000  # rows deleted at a time
 # What a caller may fill who sends nonsense all day.
@@ -224,14 +220,7 @@ class IusedExchange(models.Model):
             },
         )
         if in_turn and status != 503:  # which iUsed repeats
-            try:
-                with self.env.cr.savepoint():
-                    exchange._tell_responsible()
-            except OperationalError:
-                raise  # a lost race, or no database: all of this again, or nothing
-            except Exception:
-                # What was pushed is kept all the same.
-                _logger.exception("Nobody could be told of a refused order of iUsed")
+            exchange._tell_responsible()
         return exchange
 
     @api.model
@@ -319,19 +308,20 @@ class IusedExchange(models.Model):
         Beyond these the trouble `many_refused` tells how many more there are.
         """
         self.ensure_one()
-        same_cause = self.search([("cause", "=", self.cause), ("activity_id.active", "=", True)], limit=1)
-        if same_cause:
-            self.activity_id = same_cause.activity_id
-            return
-        if self._count_activities(self.company_id) >= MOST_ACTIVITIES:
-            self.env["iused.trouble"]._watch_now()
+        troubles = self.env["iused.trouble"]
+        known = self.search([("cause", "=", self.cause), ("activity_id.active", "=", True)], limit=1)
+        if not known and self._count_activities(self.company_id) >= MOST_ACTIVITIES:
+            troubles._watch_now()
             return
         # On the order that is in the way, where there is one: that is where somebody has to look.
-        self.activity_id = (self.order_id or self).activity_schedule(
-            "mail.mail_activity_data_warning",
-            summary=self.env._("iUsed order %s was refused", self.reference or ""),
-            note=plaintext2html(self._describe(self.sudo().answer_body)),  # for managers; so is who reads this
-            user_id=self.company_id._iused_responsible().id,
+        self.activity_id = troubles._tell(
+            "refused",
+            self.order_id or self,
+            lambda env: (
+                env._("iUsed order %s was refused", self.reference or ""),
+                self._describe(self.sudo().answer_body),  # for managers; so is who reads this
+            ),
+            about=self.cause,
         )
 
     @api.model
@@ -364,7 +354,8 @@ class IusedExchange(models.Model):
         self.write({"state": "settled", "order_id": order.id})
         for activity in activities.filtered("active"):
             if not self.search_count([("activity_id", "=", activity.id), ("state", "=", "refused")], limit=1):
-                activity.action_feedback(feedback=self.env._("Accepted later, as %s.", order.name))
+                env = self.with_context(lang=activity.user_id.lang).env
+                activity.action_feedback(feedback=env._("Accepted later, as %s.", order.name))
 
     def action_process_again(self):
         """Process a refused push again, after its cause was mended.

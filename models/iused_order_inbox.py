@@ -3,7 +3,7 @@ import json
 import random
 import re
 import time as clock
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 from functools import cache
 
@@ -12,16 +12,35 @@ from psycopg2.errors import UniqueViolation
 from odoo import api, models
 from odoo.exceptions import ConcurrencyError
 from odoo.fields import Command
+from odoo.models import BaseModel
 from odoo.tools import SQL, plaintext2html
 from odoo.tools.misc import formatLang
 
-from ..tools.order_payload import JsonError, PayloadError, parse_json, read_order
+from ..tools.order_payload import JsonError, Line, PayloadError, parse_json, read_order
 from ..tools.problem import problem
 
 MOST_LOCKED = 20  # products of one order; the database has room for some thousand locks
 LONGEST_WAIT = 3  # seconds that a push waits for others
 PAUSE = (0.01, 0.03)  # seconds between two looks whether it is its turn
 RETRY_AFTER = "2"  # seconds after which a push that waited in vain is best repeated
+
+
+@dataclass(frozen=True)
+class Item:
+    """A line that was pushed, and what it means here.
+
+    :ivar product: the `product.product`, for the company
+    :ivar offered: what our offer says for one piece, excluding VAT; 0 where nothing says so
+    """
+
+    line: Line
+    product: BaseModel
+    offered: float
+
+    @property
+    def price(self):
+        """What iUsed pays for one piece, excluding VAT: what it says, else what our offer says."""
+        return self.offered if self.line.price is None else float(self.line.price)
 
 
 class IusedOrderInbox(models.AbstractModel):
@@ -209,25 +228,37 @@ class IusedOrderInbox(models.AbstractModel):
         """Make the sale order of a reference that is not known yet; parameters and errors as in `_receive`."""
         if company.iused_shortage_policy == "refuse":
             self._guard_stock(company)
-        products = self._find_products(company, payload)
-        shortages = self._find_shortages(company, payload, products)
+        items = self._find_items(company, payload)
+        shortages = self._find_shortages(company, items)
         if shortages and company.iused_shortage_policy == "refuse":
             raise problem(409, f"Order {payload.order_id} is refused: stock is short.", errors=shortages)
         try:
-            order = self.env["sale.order"].create(self._prepare_order(company, payload, products))
+            order = self.env["sale.order"].create(self._prepare_order(company, payload, items))
         except UniqueViolation as error:
             # Somebody gave the reference to another order after our snapshot: look again in a new transaction.
             raise ConcurrencyError(f"iUsed order {payload.order_id} was made meanwhile") from error
-        differences = self._find_price_differences(company, payload, products)
-        if differences:
-            order._iused_warn(self.env._("Check the prices of this iUsed order, then confirm it"), differences)
+        differing = [item for item in items if self._has_other_price(company, item)]
+        if differing:
+            self._tell_prices(order, differing)
         if shortages:
-            order._iused_warn(
-                self.env._("Stock is short for this iUsed order"), [shortage["detail"] for shortage in shortages]
-            )
-        if company.iused_order_policy == "confirm" and not differences:
+            self._tell_shortages(order, shortages)
+        if company.iused_order_policy == "confirm" and not differing:
             order.action_confirm()
         return order
+
+    @api.model
+    def _find_items(self, company, payload):
+        """Return an `Item` for each line, in a list.
+
+        :raises werkzeug.exceptions.UnprocessableEntity: with every fault at once
+        """
+        products = self._find_products(company, payload)
+        feed = self.env["iused.offer.feed"].with_company(company)
+        offered = feed._prices(self.env["product.product"].union(*products))
+        return [
+            Item(line, product, product.iused_purchase_price or offered.get(product.id, (0, 0))[0])
+            for line, product in zip(payload.lines, (each.with_company(company) for each in products), strict=True)
+        ]
 
     @api.model
     def _find_products(self, company, payload):
@@ -267,70 +298,81 @@ class IusedOrderInbox(models.AbstractModel):
         return products
 
     @api.model
-    def _find_shortages(self, company, payload, products):
+    def _find_shortages(self, company, items):
         """Return an error of a problem for each line that orders more than the offers say is left.
 
-        :param products: the product of each line
-        :rtype: list of dict: `pointer`, `detail`, `sku`, `available` (pieces)
+        :rtype: list of dict: `pointer`, `detail`, `sku`, `available` and `ordered` (pieces)
         """
-        left = self.env["iused.offer.feed"]._available_pieces(company, self.env["product.product"].union(*products))
+        products = self.env["product.product"].union(*(item.product for item in items))
+        left = self.env["iused.offer.feed"]._available_pieces(company, products)
         shortages = []
-        for line, product in zip(payload.lines, products, strict=True):
-            if product.id not in left:
+        for item in items:
+            line, number = item.line, item.product.id
+            if number not in left:
                 continue  # services and goods that are not counted
-            if line.quantity > left[product.id]:
-                sku = product.default_code or line.sku or line.ean
+            if line.quantity > left[number]:
+                sku = item.product.default_code or line.sku or line.ean
                 shortages.append(
                     {
                         "pointer": line.pointers.get("quantity", line.pointer),
-                        "detail": f'SKU "{sku}": {left[product.id]} left, {line.quantity} ordered.',
+                        "detail": f'SKU "{sku}": {left[number]} left, {line.quantity} ordered.',
                         "sku": sku,
-                        "available": left[product.id],
+                        "available": left[number],
+                        "ordered": line.quantity,
                     }
                 )
-            left[product.id] = max(0, left[product.id] - line.quantity)
+            left[number] = max(0, left[number] - line.quantity)
         return shortages
 
     @api.model
-    def _find_price_differences(self, company, payload, products):
-        """Return, in words, where a price differs from our offer by more than the company tolerates.
-
-        :rtype: list of str
-        """
-        differences = []
-        for line, product in zip(payload.lines, products, strict=True):
-            offered = product.with_company(company)._iused_purchase_price()
-            pushed = offered if line.price is None else float(line.price)
-            tolerance = company.iused_price_tolerance
-            if company.iused_price_tolerance_type == "percent":
-                tolerance *= offered / 100
-            # The feed tells two decimals: half a cent is no difference.
-            if abs(pushed - offered) > tolerance + 0.005 or not (pushed or offered):
-                differences.append(
-                    self.env._(
-                        "%(sku)s: iUsed's order says %(pushed)s, our offer says %(offered)s.",
-                        sku=product.default_code or product.display_name,
-                        pushed=formatLang(self.env, pushed, currency_obj=company.currency_id),
-                        offered=formatLang(self.env, offered, currency_obj=company.currency_id),
-                    )
-                )
-        return differences
+    def _has_other_price(self, company, item):
+        """Tell whether a price differs from our offer by more than the company tolerates."""
+        tolerance = company.iused_price_tolerance
+        if company.iused_price_tolerance_type == "percent":
+            tolerance *= item.offered / 100
+        # The feed tells two decimals: half a cent is no difference.
+        return abs(item.price - item.offered) > tolerance + 0.005 or not (item.price or item.offered)
 
     @api.model
-    def _prepare_order(self, company, payload, products):
+    def _tell_prices(self, order, items):
+        """Tell which prices of an order differ from our offer."""
+
+        def compose(env):
+            lines = [
+                env._(
+                    "%(sku)s: iUsed's order says %(pushed)s, our offer says %(offered)s.",
+                    sku=item.product.default_code or item.product.display_name,
+                    pushed=formatLang(env, item.price, currency_obj=order.currency_id),
+                    offered=formatLang(env, item.offered, currency_obj=order.currency_id),
+                )
+                for item in items
+            ]
+            return env._("Check the prices of this iUsed order, then confirm it"), "\n".join(lines)
+
+        self.env["iused.trouble"]._tell("prices", order, compose)
+
+    @api.model
+    def _tell_shortages(self, order, shortages):
+        """Tell of what an order has more than is left; see `_find_shortages`."""
+
+        def compose(env):
+            lines = [env._("%(sku)s: %(available)s left, %(ordered)s ordered.", **shortage) for shortage in shortages]
+            return env._("Stock is short for this iUsed order"), "\n".join(lines)
+
+        self.env["iused.trouble"]._tell("short", order, compose)
+
+    @api.model
+    def _prepare_order(self, company, payload, items):
         """Return the values of a new order.
 
-        :param products: the product of each line
+        :param items: an `Item` for each line
         """
         partner = company._iused_ensure_partner()
         consumer = self.env["res.partner"]._iused_find_or_create_consumer(company, payload)
         position = (
             self.env["account.fiscal.position"].with_company(company)._get_fiscal_position(partner, delivery=consumer)
         )
-        lines = [
-            self._prepare_line(company, line, product, position, consumer)
-            for line, product in zip(payload.lines, products, strict=True)
-        ]
+        lines = [self._prepare_line(company, item, position, consumer) for item in items]
         values = {
             "company_id": company.id,
             "partner_id": partner.id,
@@ -359,23 +401,23 @@ class IusedOrderInbox(models.AbstractModel):
         return values
 
     @api.model
-    def _prepare_line(self, company, line, product, position, consumer):
+    def _prepare_line(self, company, item, position, consumer):
         """Return the values of one order line.
 
+        :param Item item: what was pushed
         :param position: the `account.fiscal.position` of the order
         """
-        product = product.with_company(company)
+        product = item.product
         taxes = position.map_tax(product.taxes_id._filter_taxes_by_company(company))
-        price = product._iused_purchase_price() if line.price is None else float(line.price)
         return {
             "product_id": product.id,
-            "product_uom_qty": line.quantity,
+            "product_uom_qty": item.line.quantity,
             "product_uom_id": product.uom_id.id,
             "price_unit": self.env["sale.order.line"]._iused_tax_adapted_price(
-                price, product, taxes, company.currency_id, consumer
+                item.price, product, taxes, company.currency_id, consumer
             ),
             "discount": 0.0,
-            "iused_line_reference": line.line_id or False,
+            "iused_line_reference": item.line.line_id or False,
         }
 
     @api.model

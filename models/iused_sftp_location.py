@@ -225,9 +225,7 @@ class IusedSftpLocation(models.Model):
             vals["last_feed"] = False
         if vals.get("enabled") is False:
             vals |= {"failing_since": False, "last_error": False}
-            self.activity_feedback(
-                ["mail.mail_activity_data_warning"], feedback=self.env._("Uploads are switched off.")
-            )
+            self._tell_over(lambda env: env._("Uploads are switched off."))
         result = super().write(vals)
         if changed or any(vals.get(name) for name in ("enabled", *SECRETS)):
             self._start_again()
@@ -282,6 +280,7 @@ class IusedSftpLocation(models.Model):
         self.check_access("write")
         if self.seen_host_key:
             self.write({"host_key": self.seen_host_key, "seen_host_key": False})
+            self.env["iused.trouble"]._tell_over("host_key", self, lambda env: env._("The host key was accepted."))
             self._start_again()
 
     def action_upload_now(self):
@@ -440,7 +439,7 @@ class IusedSftpLocation(models.Model):
                     "last_feed": fingerprint,
                 }
             )
-            self.activity_feedback(["mail.mail_activity_data_warning"], feedback=self.env._("Uploaded again."))
+            self._tell_over(lambda env: env._("Uploaded again."))
             return
         self.write(
             {
@@ -452,17 +451,21 @@ class IusedSftpLocation(models.Model):
         )
         if isinstance(error, sftp.HostKeyChanged):
             self.seen_host_key = error.host_key
-            self._tell_responsible(self.env._("Uploads to iUsed stopped: the server shows another host key"), error)
+            self._tell(
+                "host_key", error, lambda env: env._("Uploads to iUsed stopped: the server shows another host key")
+            )
         elif self.failing_since + timedelta(hours=self.alarm_after) <= now:
-            self._tell_responsible(self.env._("Offers cannot be uploaded to iUsed"), error)
+            self._tell("upload", error, lambda env: env._("Offers cannot be uploaded to iUsed"))
 
-    def _tell_responsible(self, summary, error):
-        """Give the responsible user one activity for as long as the trouble lasts."""
-        if self.activity_search(["mail.mail_activity_data_warning"]):
-            return
-        self.activity_schedule(
-            "mail.mail_activity_data_warning",
-            summary=summary,
-            note=self._explain(error),
-            user_id=self.company_id._iused_responsible().id,
-        )
+    def _tell(self, kind, error, summarize):
+        """Tell of a trouble, once for as long as it lasts.
+
+        :param summarize: gets an environment in the reader's language, returns the summary
+        """
+        self.env["iused.trouble"]._tell(kind, self, lambda env: (summarize(env), self.with_env(env)._explain(error)))
+
+    def _tell_over(self, compose):
+        """Close the activities of the locations' troubles; see `iused.trouble._tell_over`."""
+        for location in self:
+            for kind in ("host_key", "upload"):
+                self.env["iused.trouble"]._tell_over(kind, location, compose)

@@ -368,14 +368,7 @@ class IusedShipmentSender(models.AbstractModel):
         """Stop an update that we could not send for a reason of our own, and tell somebody."""
         text = self.env._("Unexpected error: %s", type(error).__name__)
         update.write({"state": "stopped", "last_answer": text})
-        try:
-            with self.env.cr.savepoint():
-                update._raise_activity(self.env._("iUsed was not told of a shipment"), text)
-        except psycopg2.OperationalError:
-            raise
-        except Exception:
-            # The row says it all the same; and a row that cannot be stopped would be tried for ever.
-            _logger.exception("Nobody could be told of iUsed shipment update %s", update.event_id)
+        update._tell("update_stopped", lambda env: (env._("iUsed was not told of a shipment"), text))
 
     @api.model
     def _record(self, outcome, job, run):
@@ -403,11 +396,11 @@ class IusedShipmentSender(models.AbstractModel):
         self.env.invalidate_all(flush=False)
         if consequence.closes:
             if update.company_id._iused_stop_sending(outcome.text, run.connection["url"]):
-                update._raise_activity(self.env._("iUsed refuses all shipment updates"), outcome.text)
+                update._tell("closed", lambda env: (env._("iUsed refuses all shipment updates"), outcome.text))
         elif consequence.state == "stopped":
-            update._raise_activity(self.env._("iUsed was not told of a shipment"), outcome.text)
+            update._tell("update_stopped", lambda env: (env._("iUsed was not told of a shipment"), outcome.text))
         elif consequence.is_late:
-            update._raise_activity(self.env._("iUsed has not answered for days"), outcome.text)
+            update._tell("update_late", lambda env: (env._("iUsed has not answered for days"), outcome.text))
 
     @api.model
     def _prepare_result(self, outcome, consequence):

@@ -1,14 +1,9 @@
-import logging
 import uuid
-from collections import defaultdict
 from datetime import timedelta
-
-from markupsafe import Markup
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
-_logger = logging.getLogger(__name__)
 
 VACUUM_BATCH = 10_000  # rows deleted at a time
 STATES = [
@@ -341,20 +336,10 @@ class IusedShipmentUpdate(models.Model):
 
     # Telling people --------------------------------------------------------------------------------------------------
 
-    def _raise_activity(self, summary, text):
-        """Give the company's responsible an activity on the order, unless it has the same one already.
-
-        :param str text: what iUsed answered, in words
-        """
+    def _tell(self, kind, compose):
+        """Tell of a trouble, once for each order; parameters as in `iused.trouble._tell`."""
         for order in self.order_id:
-            if order.activity_ids.filtered(lambda activity: activity.summary == summary):
-                continue
-            order.activity_schedule(
-                "mail.mail_activity_data_warning",
-                summary=summary,
-                note=Markup("<p>%s</p>") % text,
-                user_id=order.company_id._iused_responsible().id,
-            )
+            self.env["iused.trouble"]._tell(kind, order, compose)
 
     @api.model
     def _cron_watch_waiting(self):
@@ -369,12 +354,13 @@ class IusedShipmentUpdate(models.Model):
                     ("waited_too_long", "=", False),
                 ]
             )
-            reasons = defaultdict(set)
-            for update in late:
-                reasons[update.order_id].add(update.reason)
-            for order, updates in late.grouped("order_id").items():
-                updates._raise_activity(
-                    self.env._("iUsed waits for a shipment update"), " ".join(sorted(reasons[order]))
+            for updates in late.grouped("order_id").values():
+                updates._tell(
+                    "update_waits",
+                    lambda env, updates=updates: (
+                        env._("iUsed waits for a shipment update"),
+                        " ".join(sorted({update._describe_trouble() for update in updates.with_env(env)})),
+                    ),
                 )
             late.waited_too_long = True
 

@@ -1,7 +1,12 @@
+import logging
 from datetime import timedelta
+
+from psycopg2 import OperationalError
 
 from odoo import api, fields, models
 from odoo.tools import plaintext2html
+
+_logger = logging.getLogger(__name__)
 
 QUIET_HOURS = 24  # after a trouble's end: when it comes back within them, no mail is sent again
 
@@ -43,6 +48,59 @@ class IusedTrouble(models.Model):
         for trouble in self:
             trouble.display_name = kinds.get(trouble.kind)
 
+    # Telling people --------------------------------------------------------------------------------------------------
+
+    @api.model
+    def _tell(self, kind, record, compose, about=""):
+        """Give who is responsible for iUsed an activity on a record, unless the same trouble has an open one.
+
+        :param str kind: what the trouble is
+        :param record: on which somebody has to look: it has activities and a company
+        :param compose: what to say: gets an environment in the reader's language, returns summary and plain text
+        :param str about: what the trouble is about, where that is not the record: it is told once on all of them
+        :return: the open `mail.activity`; none where nobody can be told, which is logged and stops nothing
+        """
+        key = self._activity_key(kind, record, about)
+        if told := self._find_told(key):
+            return told
+        user = record.company_id._iused_responsible()
+        record = record.with_context(lang=user.lang, tz=user.tz)
+        try:
+            with self.env.cr.savepoint():
+                summary, text = compose(record.env)
+                return record.activity_schedule(
+                    "mail.mail_activity_data_warning",
+                    summary=summary,
+                    note=plaintext2html(text),
+                    user_id=user.id,
+                    iused_key=key,
+                )
+        except OperationalError:
+            raise  # a lost race, or no database: all of this again, or nothing
+        except Exception:
+            _logger.exception("Nobody could be told of a trouble with iUsed: %s", key)
+            return self.env["mail.activity"]
+
+    @api.model
+    def _tell_over(self, kind, record, compose, about=""):
+        """Close the activity of a trouble that is over, if it is open; parameters as in `_tell`.
+
+        :param compose: what to say: gets an environment in the reader's language, returns plain text
+        """
+        for activity in self._find_told(self._activity_key(kind, record, about)):
+            activity.action_feedback(feedback=compose(self.with_context(lang=activity.user_id.lang).env))
+
+    @api.model
+    def _activity_key(self, kind, record, about):
+        return f"{kind} {about or f'{record._name},{record.id}'}"
+
+    @api.model
+    def _find_told(self, key):
+        # Whoever meets a trouble need not see the activities of who is responsible.
+        return self.env["mail.activity"].sudo().search([("iused_key", "=", key)])
+
+    # Looking for troubles --------------------------------------------------------------------------------------------
+
     @api.model
     def _cron_watch(self):
         """Look for troubles, company by company."""
@@ -70,11 +128,14 @@ class IusedTrouble(models.Model):
         for trouble in known.filtered(lambda trouble: troubles.get(trouble.kind, trouble.detail) != trouble.detail):
             trouble._refresh(troubles[trouble.kind])
         for kind in troubles.keys() - set(known.mapped("kind")):
-            self.with_context(lang=user.lang)._begin(company, kind, troubles[kind], user)
+            self._begin(company, kind, troubles[kind])
 
     @api.model
-    def _begin(self, company, kind, detail, user):
-        """Write a trouble down and give a user one activity for it."""
+    def _begin(self, company, kind, detail):
+        """Write a trouble down and tell of it.
+
+        :param str detail: in the language of who is told
+        """
         quiet = self.search_count(
             [
                 ("company_id", "=", company.id),
@@ -87,11 +148,10 @@ class IusedTrouble(models.Model):
         trouble = self.with_context(tracking_disable=True).create(
             {"company_id": company.id, "kind": kind, "detail": detail}
         )
-        trouble.with_context(mail_activity_quick_update=bool(quiet)).activity_schedule(
-            "mail.mail_activity_data_warning",
-            summary=trouble.display_name,
-            note=plaintext2html(detail),
-            user_id=user.id,
+        self._tell(
+            kind,
+            trouble.with_context(mail_activity_quick_update=bool(quiet)),
+            lambda env: (trouble.with_env(env).display_name, detail),
         )
 
     def _refresh(self, detail):
@@ -103,7 +163,7 @@ class IusedTrouble(models.Model):
         """Write down that troubles are over, and close what is left of their activities."""
         self.write({"ended_at": fields.Datetime.now()})
         for trouble in self:
-            trouble.activity_feedback(["mail.mail_activity_data_warning"], feedback=self.env._("It is over."))
+            self._tell_over(trouble.kind, trouble, lambda env: env._("It is over."))
 
     @api.autovacuum
     def _gc_ended(self):

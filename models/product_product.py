@@ -212,9 +212,3 @@ class ProductProduct(models.Model):
                     # Grades that share an EAN are told apart by being offered.
                     return found.filtered("iused_offered") or found
         return self.browse()
-
-    def _iused_purchase_price(self):
-        """Return the price of our offer: what iUsed pays for one, excluding VAT, in the current company's currency."""
-        self.ensure_one()
-        prices = self.env["iused.offer.feed"]._prices(self)
-        return self.iused_purchase_price or prices.get(self.id, (0, 0))[0]

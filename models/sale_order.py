@@ -1,6 +1,5 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import plaintext2html
 
 from .iused_shipment_update import FARTHEST_FIRST, STATES
 
@@ -83,16 +82,6 @@ class SaleOrder(models.Model):
         return Domain(domain) | Domain("iused_reference", operator, value)
 
     # What the inbox asks of an order ---------------------------------------------------------------------------------
-
-    def _iused_warn(self, summary, texts):
-        """Put an activity on the order for whom the company has chosen."""
-        self.ensure_one()
-        return self.activity_schedule(
-            "mail.mail_activity_data_warning",
-            summary=summary,
-            note=plaintext2html("\n".join(texts)),
-            user_id=self.company_id._iused_responsible().id,
-        )
 
     def _iused_change_consumer(self, consumer):
         """Send the goods that have not left to another consumer."""

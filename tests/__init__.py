@@ -29,5 +29,6 @@ from . import (
     test_shipment_retries,
     test_shipment_routes,
     test_shipments,
+    test_telling,
     test_tours,
 )

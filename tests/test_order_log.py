@@ -88,7 +88,7 @@ class TestOrderLog(IusedHttpCase, CronMixinCase):
             raise KeyError("nobody there")
 
         self.patch(self.registry["mail.activity"], "action_notify", crash)
-        with self.assertLogs("odoo.addons.sale_iused.models.iused_exchange", "ERROR"):
+        with self.assertLogs("odoo.addons.sale_iused.models.iused_trouble", "ERROR"):
             self.assertProblem(self._push(self._unknown()), 422, "/lines/0/sku")
         self.assertEqual(self._rows().mapped("status"), [422])
 

@@ -264,6 +264,20 @@ class TestSftp(IusedHttpCase):
         self.assertEqual(self.location.state, "ready")
         self.assertFalse(self.location.activity_ids)
 
+    def test_changed_host_key_is_told_while_another_trouble_is_open(self):
+        self.location.write({"folder": "/missing", "failing_since": fields.Datetime.now() - timedelta(hours=5)})
+        self._upload()
+        upload = self.location.activity_ids
+        self.assertEqual(len(upload), 1)
+        self.addCleanup(self._restart_with_new_key)
+        self._restart_with_new_key()
+        self._due()
+        self._upload()
+        self.assertEqual(self.location.state, "stopped")
+        self.assertEqual(len(self.location.activity_ids), 2, "somebody must accept the new key")
+        self.location.action_accept_host_key()
+        self.assertEqual(self.location.activity_ids, upload)
+
     def _restart_with_new_key(self):
         self.server.stop()
         self.server.make_host_key()

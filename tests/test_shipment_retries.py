@@ -289,8 +289,11 @@ class TestRetries(IusedHttpCase):
     def test_error_is_written_down_though_nobody_can_be_told(self):
         bad = self._ship()
         self._crash_for(bad, lambda update: {}[update])
-        self.patch(type(bad), "_raise_activity", lambda update, *_texts: {}[update])
-        with self.assertLogs(self.LOGGER, "ERROR"):
+        self.patch(self.registry["mail.activity"], "action_notify", lambda activities, *_args: {}[activities])
+        with (
+            self.assertLogs(self.LOGGER, "ERROR"),
+            self.assertLogs("odoo.addons.sale_iused.models.iused_trouble", "ERROR"),
+        ):
             self._run_cron()
         self.assertEqual(bad.state, "stopped")
 
