@@ -11,12 +11,14 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tools import plaintext2html
 
-from ..tools.order_payload import JsonError, explain, parse_json
+from ..tools.order_payload import MAX_REFERENCE, JsonError, cut, parse_json, read_reference
 from .ir_http import ROUTE_PREFIX
 
 _logger = logging.getLogger(__name__)
 
 VACUUM_BATCH = 10_000  # rows deleted at a time
+LONGEST_PROBLEM = 10_000  # characters of what was wrong, in lists and activities
+LONGEST_PRETTY = 2**21  # characters of a body with one value a line: indents alone may make it 100 times as long
 
 INSERT_POLL = """
     INSERT INTO iused_exchange (company_id, kind, direction, method, path, status, duration, size, offers, detail,
@@ -107,11 +109,17 @@ class IusedExchange(models.Model):
 
     @api.model
     def _prettify(self, text):
-        """Return JSON with one value a line; anything else as it is."""
+        """Return JSON with one value a line; anything else, and what would get too long, as it is."""
+        pieces, left = [], LONGEST_PRETTY
         try:
-            return json.dumps(json.loads(text or ""), indent=2, ensure_ascii=False)
+            for piece in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(json.loads(text or "")):
+                left -= len(piece)
+                if left < 0:
+                    return text
+                pieces.append(piece)
         except (ValueError, RecursionError):
             return text
+        return "".join(pieces)
 
     # Polls -----------------------------------------------------------------------------------------------------------
 
@@ -217,15 +225,13 @@ class IusedExchange(models.Model):
     def _find_reference(self, company, push):
         """Return iUsed's number of the order that was pushed, as far as it can be read, or False."""
         if reference := self._reference_of_path(push["path"]):
-            return reference
+            return cut(reference, MAX_REFERENCE + 1)  # longer than any order's; and an index takes no long text
         orders = self.env["sale.order"]
         try:
             document = parse_json(push["request_body"].encode())
         except JsonError:
             return False
-        # The order was refused, so that the reader may be content with its reference all the same.
-        rows = explain(document, **orders._iused_reader_options(company))
-        read = next((row.value for row in rows if row.field == "order_id" and not row.fault), "")
+        read = read_reference(document, **orders._iused_reader_options(company))
         return read or (push["idempotency_key"] and orders._iused_reference_of_key(push["idempotency_key"])) or False
 
     @api.model
@@ -254,7 +260,9 @@ class IusedExchange(models.Model):
 
     @api.model
     def _describe(self, answer):
-        """Return the problem of an answer for people: what is wrong, and a line for each field at fault."""
+        """Return the problem of an answer for people: what is wrong, and a line for each field at fault; cut where it
+        is too long to be shown.
+        """
         document = self._parse_answer(answer)
         faults = [
             f"{error['parameter']}: {error['detail']}"
@@ -262,7 +270,7 @@ class IusedExchange(models.Model):
             else f"{error.get('pointer', '')} {error['detail']}".strip()
             for error in document.get("errors", ())
         ]
-        return "\n".join([document.get("detail", ""), *faults])
+        return cut("\n".join([document.get("detail", ""), *faults]), LONGEST_PROBLEM)
 
     def _tell_responsible(self):
         """Give the responsible user one activity for each cause, however often it is met."""

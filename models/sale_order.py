@@ -18,6 +18,7 @@ from ..tools.problem import problem
 from .iused_shipment_update import FARTHEST_FIRST, STATES
 
 MOST_LOCKED = 20  # products of one order; the database has room for some thousand locks
+MOST_WARNED = 100  # lines in an activity
 
 
 class SaleOrder(models.Model):
@@ -129,12 +130,13 @@ class SaleOrder(models.Model):
                 **self._iused_reader_options(company),
             )
         except JsonError as error:
-            raise problem(400, f"The body is not JSON: {error}.") from error
+            raise problem(400, f"The body is not JSON that can be read: {error}.") from error
         except PayloadError as error:
             raise problem(
                 422,
                 "The order is refused; nothing was stored.",
                 errors=[{"pointer": fault.pointer, "detail": fault.detail} for fault in error.faults],
+                more=error.more,
             ) from error
         return replace(payload, order_id=payload.order_id or self._iused_reference_of_key(idempotency_key))
 
@@ -400,10 +402,11 @@ class SaleOrder(models.Model):
     def _iused_warn(self, summary, texts):
         """Put an activity on the order for whom the company has chosen."""
         self.ensure_one()
+        more = [f"… +{len(texts) - MOST_WARNED}"] if len(texts) > MOST_WARNED else []
         return self.activity_schedule(
             "mail.mail_activity_data_warning",
             summary=summary,
-            note=plaintext2html("\n".join(texts)),
+            note=plaintext2html("\n".join([*texts[:MOST_WARNED], *more])),
             user_id=self.company_id._iused_responsible().id,
         )
 

@@ -3,6 +3,7 @@
 from odoo import Command
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
+from odoo.tools import html2plaintext
 
 from .common import IusedHttpCase
 
@@ -51,6 +52,15 @@ class TestOrderPolicies(IusedHttpCase):
         self.assertEqual(str(order.commitment_date.date()), "2026-12-24")
         self.assertEqual(str(order.iused_ordered_at), "2026-11-23 08:00:00")
         self.assertIn("Ring &lt;twice&gt;<br", order.note)
+
+    def test_a_warning_lists_a_hundred_lines_and_counts_the_rest(self):
+        order = self._order_of(self._push(self._make_order(self.phone)))
+        for number, last in ((100, "text 99"), (101, "… +1"), (1000, "… +900")):
+            with self.subTest(number):
+                note = order._iused_warn("Look", [f"text {line}" for line in range(number)]).note
+                self.assertEqual(html2plaintext(note).split("\n")[-1], last)
+                self.assertIn("text 99", note)
+                self.assertNotIn("text 100", note)
 
     def test_price_within_the_tolerance_is_confirmed(self):
         self.company.iused_price_tolerance = 1
