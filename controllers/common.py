@@ -4,6 +4,8 @@ from odoo.http import request
 
 from ..tools.problem import problem
 
+LONGEST_PATH = 500  # characters of it that are logged
+
 
 def require_method(*methods):
     """Refuse a method that a resource does not know.

@@ -13,13 +13,12 @@ from odoo.http import Response, request
 
 from ..const import ROUTE_PREFIX
 from ..tools.problem import problem
-from .common import require_method
+from .common import LONGEST_PATH, require_method
 
 LARGEST_PAGE = 100_000  # offers
 DEFAULT_PAGE = 1_000  # offers, when only `page` is given
 CONTENT_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8; header=present"}
 BUFFER = 2**16  # bytes read and sent at a time
-LONGEST_PATH = 500  # characters of it that are logged
 
 
 class OffersController(http.Controller):

@@ -7,7 +7,7 @@ from odoo.tools import real_time
 
 from ..const import ROUTE_PREFIX
 from ..tools.problem import problem
-from .common import require_method
+from .common import LONGEST_PATH, require_method
 
 LARGEST_ORDER = 2**20  # bytes
 
@@ -60,7 +60,7 @@ class OrdersController(http.Controller):
         push = {
             "method": http_request.method,
             # PostgreSQL takes no NUL.
-            "path": http_request.path.replace("\0", "\ufffd"),
+            "path": http_request.path.replace("\0", "\ufffd")[:LONGEST_PATH],
             "idempotency_key": http_request.headers.get("Idempotency-Key", ""),
             # What is not UTF-8 stays no JSON.
             "request_body": body.decode(errors="backslashreplace").replace("\0", "\\x00"),

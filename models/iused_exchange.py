@@ -10,16 +10,17 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
 from ..const import ROUTE_PREFIX
-from ..tools.order_payload import JsonError, explain, parse_json
-
+from ..tools.order_payload import MAX_REFERENCE, JsonError, cut, parse_json, read_reference
 
 VACUUM_BATCH = 10_000  # rows deleted at a time
 # What a caller may fill who sends nonsense all day.
 LONGEST_KEPT = 2**16  # characters of a body
-LONGEST_DETAIL = 1_000  # characters of what was wrong
 CUT = "\n… (the rest was not kept)"
 MOST_REFUSALS = 1_000  # of a company, in a day
 MOST_ACTIVITIES = 10  # open at a time because of a company's refusals
+LONGEST_PROBLEM = 10_000  # characters of what was wrong, in forms and activities
+LONGEST_DETAIL = 1_000  # the same, in lists
+LONGEST_PRETTY = 2**21  # characters of a body with one value a line: indents alone may make it 100 times as long
 
 INSERT_POLL = """
     INSERT INTO iused_exchange (company_id, kind, direction, method, path, status, duration, size, offers, detail,
@@ -111,11 +112,17 @@ class IusedExchange(models.Model):
 
     @api.model
     def _prettify(self, text):
-        """Return JSON with one value a line; anything else as it is."""
+        """Return JSON with one value a line; anything else, and what would get too long, as it is."""
+        pieces, left = [], LONGEST_PRETTY
         try:
-            return json.dumps(json.loads(text or ""), indent=2, ensure_ascii=False)
+            for piece in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(json.loads(text or "")):
+                left -= len(piece)
+                if left < 0:
+                    return text
+                pieces.append(piece)
         except (ValueError, RecursionError):
             return text
+        return "".join(pieces)
 
     # Polls -----------------------------------------------------------------------------------------------------------
 
@@ -215,7 +222,7 @@ class IusedExchange(models.Model):
                 "reference": reference,
                 "order_id": order.id,
                 "state": "refused",
-                "detail": self._describe(answer).replace("\n", " ")[:LONGEST_DETAIL],
+                "detail": cut(self._describe(answer).replace("\n", " "), LONGEST_DETAIL),
                 "cause": self._find_cause(company, order, reference, status, answer),
             },
         )
@@ -243,15 +250,13 @@ class IusedExchange(models.Model):
     def _find_reference(self, company, push):
         """Return iUsed's number of the order that was pushed, as far as it can be read, or False."""
         if reference := self._reference_of_path(push["path"]):
-            return reference
+            return cut(reference, MAX_REFERENCE + 1)  # longer than any order's; and an index takes no long text
         inbox = self.env["iused.order.inbox"]
         try:
             document = parse_json(push["request_body"].encode())
         except JsonError:
             return False
-        # The order was refused, so that the reader may be content with its reference all the same.
-        rows = explain(document, **inbox._reader_options(company))
-        read = next((row.value for row in rows if row.field == "order_id" and not row.fault), "")
+        read = read_reference(document, **inbox._reader_options(company))
         return read or (push["idempotency_key"] and inbox._reference_of_key(push["idempotency_key"])) or False
 
     @api.model
@@ -292,7 +297,9 @@ class IusedExchange(models.Model):
 
     @api.model
     def _describe(self, answer):
-        """Return the problem of an answer for people: what is wrong, and a line for each field at fault."""
+        """Return the problem of an answer for people: what is wrong, and a line for each field at fault; cut where it
+        is too long to be shown.
+        """
         document = self._parse_answer(answer)
         faults = [
             f"{error['parameter']}: {error['detail']}"
@@ -300,7 +307,7 @@ class IusedExchange(models.Model):
             else f"{error.get('pointer', '')} {error['detail']}".strip()
             for error in document.get("errors", ())
         ]
-        return "\n".join([document.get("detail", ""), *faults])
+        return cut("\n".join([document.get("detail", ""), *faults]), LONGEST_PROBLEM)
 
     def _tell_responsible(self):
         """Give the responsible user one activity for each cause, however often it is met; not too many in all.

@@ -89,12 +89,13 @@ class IusedOrderInbox(models.AbstractModel):
                 **self._reader_options(company),
             )
         except JsonError as error:
-            raise problem(400, f"The body is not JSON: {error}.") from error
+            raise problem(400, f"The body is not JSON that can be read: {error}.") from error
         except PayloadError as error:
             raise problem(
                 422,
                 "The order is refused; nothing was stored.",
                 errors=[{"pointer": fault.pointer, "detail": fault.detail} for fault in error.faults],
+                more=error.more,
             ) from error
         return replace(payload, order_id=payload.order_id or self._reference_of_key(idempotency_key))
 

@@ -4,7 +4,6 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
-
 VACUUM_BATCH = 10_000  # rows deleted at a time
 STATES = [
     ("waiting", "Waiting"),

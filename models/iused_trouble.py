@@ -8,6 +8,7 @@ from odoo.tools import plaintext2html
 
 _logger = logging.getLogger(__name__)
 
+MOST_LINES = 100  # of an activity
 QUIET_HOURS = 24  # after a trouble's end: when it comes back within them, no mail is sent again
 
 
@@ -71,7 +72,7 @@ class IusedTrouble(models.Model):
                 return record.activity_schedule(
                     "mail.mail_activity_data_warning",
                     summary=summary,
-                    note=plaintext2html(text),
+                    note=plaintext2html(self._shorten(text)),
                     user_id=user.id,
                     iused_key=key,
                 )
@@ -89,6 +90,13 @@ class IusedTrouble(models.Model):
         """
         for activity in self._find_told(self._activity_key(kind, record, about)):
             activity.action_feedback(feedback=compose(self.with_context(lang=activity.user_id.lang).env))
+
+    @api.model
+    def _shorten(self, text):
+        """Return the lines of a text that somebody may read, and how many more there are."""
+        lines = text.split("\n")
+        more = len(lines) - MOST_LINES
+        return "\n".join([*lines[:MOST_LINES], f"… +{more}"] if more > 0 else lines)
 
     @api.model
     def _activity_key(self, kind, record, about):

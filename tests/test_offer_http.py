@@ -97,6 +97,22 @@ class TestOfferHttp(IusedHttpCase):
 
     # Refusals --------------------------------------------------------------------------------------------------
 
+    def test_many_and_long_parameters_are_refused_in_few_words(self):
+        many = "&".join(f"p{number}=1" for number in range(5000))
+        for query, last in (
+            (many, "… and 4,900 more faults."),
+            ("%01" * 20_000, "is not known"),
+            ("x" * 60_000, "known"),
+        ):
+            with self.subTest(query[:10]):
+                answer = self._call("GET", f"/offers?{query}")
+                self.assertEqual(answer.status_code, 400)
+                self.assertLess(len(answer.content), 2**16)
+                self.assertIn(last, answer.json()["errors"][-1]["detail"])
+                row = self.env["iused.exchange"].search([], limit=1)
+                self.assertEqual((row.kind, row.status), ("offers", 400))
+                self.assertLessEqual(len(row.detail), 10_000)
+
     def test_parameters_that_are_refused(self):
         for query, names in {
             "?limit=0": ["limit"],

@@ -1,5 +1,7 @@
 """Nothing is lost: every push leaves a row in the log, and a refused one can be processed again."""
 
+import hashlib
+
 from odoo.exceptions import AccessError, ConcurrencyError, UserError
 from odoo.tests import tagged
 
@@ -66,6 +68,44 @@ class TestOrderLog(IusedHttpCase, CronMixinCase):
                 self.assertEqual((row.status, answer.status_code), (status, status))
                 expected = body.decode(errors="backslashreplace").replace("\0", "\\x00")
                 self.assertEqual(row.request_body or "", expected)
+
+    def test_reference_of_any_length_in_the_url_leaves_a_row(self):
+        # Of the kind that no index of PostgreSQL would take: long, and nothing in it comes twice.
+        reference = "".join(hashlib.sha256(bytes([number])).hexdigest() for number in range(200))
+        for method, data, status in (("GET", None, 404), ("PUT", self._make_order(self.phone), 422)):
+            with self.subTest(method):
+                answer = self._call(method, f"/orders/{reference}", data=data)
+                self.assertEqual(answer.status_code, status)
+                self.assertLess(len(answer.text), 2000)
+        row = self._rows()
+        self.assertEqual((row.status, row.reference), (422, f"{reference[:64]}…"))
+        self.assertEqual(row.path, f"/iused/v1/orders/{reference}"[:500])
+        with self.assertRaisesRegex(UserError, "longer than 64 characters"):
+            row.with_user(self.manager).action_process_again()
+
+    def test_many_faults_are_written_down_in_words_that_have_an_end(self):
+        answer = self._push(self._make_order(self.phone, lines=[{"sku": "\x01" * 99, "price": "x" * 90}] * 1000))
+        self.assertLess(len(answer.content), 2**16)
+        self.assertEqual(answer.json()["errors"][-1], {"pointer": "", "detail": "… and 2,900 more faults."})
+        row = self._rows()
+        self.assertEqual(row.answer_body, answer.text)
+        self.assertLessEqual(len(row.detail), 10_000)
+        self.assertLess(len(row.activity_ids.note), 20_000)
+
+    def test_many_unknown_products_are_refused_in_an_answer_that_has_an_end(self):
+        lines = [{"sku": str(number) + "\U0001f600" * 200, "quantity": 1} for number in range(150)]
+        answer = self._push(self._make_order(self.phone, lines=lines))
+        self.assertEqual(answer.status_code, 422)
+        self.assertLess(len(answer.content), 2**16)
+        errors = answer.json()["errors"]
+        self.assertEqual(errors[-1]["detail"], f"… and {150 - len(errors) + 1} more faults.")
+
+    def test_indents_do_not_make_a_body_a_hundred_times_as_long(self):
+        prettify = self.env["iused.exchange"]._prettify
+        self.assertEqual(prettify('{"a":[1,"é"]}'), '{\n  "a": [\n    1,\n    "é"\n  ]\n}')
+        for text in ("[" * 100 + ",".join("0" * 50_000) + "]" * 100, "[" * 100_000, "1" * 5000, "{", ""):
+            self.assertEqual(prettify(text), text)
+        self.assertFalse(prettify(False))
 
     def test_unauthenticated_and_too_large_pushes_leave_none(self):
         self.assertEqual(self._push(self._make_order(self.phone), key="wrong").status_code, 401)

@@ -3,6 +3,7 @@ import json
 from datetime import date, datetime
 from datetime import timezone as fixed_zone
 from decimal import Decimal
+from unittest import mock
 
 from odoo.tests import BaseCase
 
@@ -63,6 +64,10 @@ SHOP = {
     },
     "lineItems": [{"id": 77, "sku": "IP13-128-A", "quantity": 2, "price": {"amount": "199.00", "currency": "EUR"}}],
 }
+
+
+def dump(document):
+    return json.dumps(document).encode()
 
 
 class PayloadCase(BaseCase):
@@ -790,6 +795,128 @@ class TestRefusals(PayloadCase):
             with self.subTest(type(document)):
                 self.faults(document)
                 reader.explain(document)
+
+
+class TestBounds(PayloadCase):
+    """Whatever a document holds, what is made and told of it has an end, and says where it was cut."""
+
+    def told(self, document):
+        """Return the faults that are listed of a document, and how many are not."""
+        with self.assertRaises(reader.PayloadError) as caught:
+            reader.read_order(document)
+        return caught.exception.faults, caught.exception.more
+
+    def test_a_key_of_over_255_characters_is_refused_by_its_beginning(self):
+        self.assertEqual(reader.parse_json(dump({"k" * 255: {}})), {"k" * 255: {}})
+        for document in ({"k" * 256: 1}, [{"a": {"k" * 100_000: [[]] * 1000}}], {f"l{'_' * 300}ines": []}):
+            with self.assertRaises(reader.JsonError) as caught:
+                reader.parse_json(dump(document))
+            self.assertIn("a key of more than 255 characters: ", str(caught.exception))
+            self.assertLess(len(str(caught.exception)), 100)
+
+    def test_more_values_than_allowed_are_refused_unread(self):
+        most = reader.MAX_VALUES
+        self.assertEqual(len(reader.parse_json(dump([0] * most))), most)
+        self.assertEqual(len(reader.parse_json(dump([{}] * (most // 2)))), most // 2)
+        for document in (
+            [0] * (most + 1),
+            [[]] * (most // 2 + 1),
+            {str(number): "" for number in range(most + 1)},
+            [{"a": [1.5]}] * (most // 3 + 1),
+        ):
+            with self.subTest(type(document)), self.assertRaisesRegex(reader.JsonError, "more than 50,000 values"):
+                reader.parse_json(dump(document))
+
+    def test_what_texts_hold_counts_for_no_value(self):
+        texts = [',[{"' * reader.MAX_VALUES, '\\",\\' * reader.MAX_VALUES, "\\"]
+        self.assertEqual(reader.parse_json(dump(texts)), texts)
+
+    def test_a_thousand_lines_of_twenty_fields_are_read(self):
+        line = {**DOCUMENTED["lines"][0], **{f"more_{number}": {"value": number} for number in range(15)}}
+        document = reader.parse_json(dump(self.document({"lines": [line] * 1000})))
+        self.assertEqual(len(reader.read_order(document).lines), 1000)
+
+    def test_a_pointer_is_cut_after_a_step_and_says_so(self):
+        mapping = {"lines[].sku": ".".join(["k" * 200, "/" * 200, "sku"])}
+        pointer = f"/lines/0/{'k' * 200}/…"
+        line = {"quantity": 1, "k" * 200: {"/" * 200: {"sku": "X"}}}
+        order = self.read({"lines": [line]}, mapping=mapping)
+        self.assertEqual((order.lines[0].sku, order.lines[0].pointers["sku"]), ("X", pointer))
+        line["k" * 200]["/" * 200]["sku"] = ["X"]
+        document = self.document({"lines": [line]})
+        self.assertEqual(list(self.faults(document, mapping=mapping)), [pointer])
+        self.assertEqual(
+            [row.pointer for row in reader.explain(document, mapping=mapping) if row.field == "lines[0].sku"], [pointer]
+        )
+
+    def test_a_pointer_of_500_characters_is_whole(self):
+        for length, last in ((487, "sku"), (488, "…")):
+            key = "k" * length  # in /lines/0/KEY/sku
+            with self.subTest(length):
+                order = self.read(
+                    {"lines.0": {"quantity": 1, key: {"sku": "X"}}}, mapping={"lines[].sku": f"{key}.sku"}
+                )
+                self.assertEqual(order.lines[0].pointers["sku"].rpartition("/")[2], last)
+
+    def test_faults_that_are_not_listed_are_counted(self):
+        for line in ({}, [], {"sku": ["x"], "quantity": -1}, {"ean": 1.5, "price": "x"}, DOCUMENTED["lines"][0]):
+            document = self.document({"lines": [line] * 200, "currency": 5})
+            with self.subTest(line):
+                with mock.patch.object(reader, "MAX_FAULTS", 10_000):
+                    all_faults, _none = self.told(document)
+                faults, more = self.told(document)
+                self.assertEqual(faults, all_faults[:100])
+                self.assertEqual(len(faults) + more, len(all_faults))
+                last = reader.explain(document)[-1]
+                if more:
+                    self.assertEqual(last, ("", "", "", reader.more_faults(more)))
+                else:
+                    self.assertTrue(last.field)
+
+    def test_the_words_about_one_and_many_faults(self):
+        self.assertEqual(reader.more_faults(1), "… and 1 more fault")
+        self.assertEqual(reader.more_faults(1900), "… and 1,900 more faults")
+
+    def test_what_is_told_of_a_mapping_is_cut(self):
+        faults = self.faults(DOCUMENTED, mapping={"lines[].quantity": ["x" * 5000, "y"]})
+        self.assertRegex(faults["/lines/0"], r"^lines\[0\]\.quantity is missing \(mapped to x+…$")
+        self.assertEqual(len(faults["/lines/0"]), reader.MAX_DETAIL)
+
+    def test_a_long_value_is_explained_by_its_beginning(self):
+        rows = {row.field: row for row in reader.explain(self.document({"note": "x" * 100_000}))}
+        self.assertEqual(rows["note"].value, "x" * 9999 + "…")
+        self.assertIn("longer than 10000", rows["note"].fault)
+
+    def test_combining_marks_are_composed_and_endless_ones_refused(self):
+        self.assertEqual(self.read({"note": "Zoe\u0308"}).note, "Zoë")
+        self.assertEqual(len(self.read({"note": "a" + "\u0316" * 30}).note), 31)
+        for field in ("note", "customer.name", "lines.0.sku"):
+            (fault,) = self.faults(self.document({field: "a" + "\u0301\u0316" * 16})).values()
+            self.assertIn("more than 30 combining marks in a row", fault)
+
+    def test_blank_is_what_holds_nothing_but_spaces(self):
+        for blank in ("", " ", " \u2003\n\t", None, [], {}):
+            with self.subTest(blank):
+                self.assertEqual(self.read({"shipping_address.name": blank, "customer.name": "J"}).customer_name, "J")
+                self.assertEqual(self.read({"order_id": blank, "order_number": "7"}).order_id, "7")
+
+
+class TestReferenceAlone(PayloadCase):
+    def test_it_is_read_of_an_order_that_is_refused(self):
+        for document in (
+            DOCUMENTED,
+            {"order_id": "IU-1001"},
+            {"data": {"orderNumber": "IU-1001", "lines": 5, "note": ["x"]}},
+            {"order_id": "IU-1001", "status": "cancelled"},
+        ):
+            with self.subTest(document):
+                self.assertEqual(reader.read_reference(document), "IU-1001")
+        self.assertEqual(reader.read_reference({"ref": "M-1"}, mapping={"order_id": "ref"}), "M-1")
+
+    def test_it_is_empty_where_none_can_be_read(self):
+        for document in ({}, [], 5, [DOCUMENTED] * 2, {"order_id": ["x"]}, {"order_id": "x" * 65}):
+            with self.subTest(document):
+                self.assertEqual(reader.read_reference(document), "")
 
 
 class TestMapping(PayloadCase):

@@ -1,6 +1,7 @@
 """How somebody is told of a trouble: once, whom it concerns, in his own language."""
 
 from odoo.tests import tagged
+from odoo.tools import html2plaintext
 
 from .common import IusedHttpCase
 
@@ -50,6 +51,14 @@ class TestTelling(IusedHttpCase):
         self.assertNotIn("<script>", note)
         self.assertIn("&lt;script&gt;", note)
         self.assertIn("<br", note)
+
+    def test_hundred_lines_are_listed_and_the_rest_counted(self):
+        for number, last in ((100, "text 99"), (101, "… +1"), (1000, "… +900")):
+            with self.subTest(number):
+                note = self._tell(f"{number}", text="\n".join(f"text {line}" for line in range(number))).note
+                self.assertEqual(html2plaintext(note).split("\n")[-1], last)
+                self.assertIn("text 99", note)
+                self.assertNotIn("text 100", note)
 
     def test_refused_order_is_told_in_the_readers_language(self):
         document = self._make_order(self.phone)

@@ -3,7 +3,7 @@
 Source: https://spec.openapis.org/oas/v3.1.1. Every example works when it is sent.
 """
 
-from .order_payload import MAX_NOTE, MAX_PRICE, MAX_QUANTITY, MAX_REFERENCE, MAX_TEXT
+from .order_payload import MAX_FAULTS, MAX_LINES, MAX_NOTE, MAX_PRICE, MAX_QUANTITY, MAX_REFERENCE, MAX_TEXT
 from .problem import MEDIA_TYPE
 
 JSON = "application/json"
@@ -208,7 +208,7 @@ def _push(operation, offer, named=False):
         },
         "responses": {
             **answers,
-            "400": _problem("not JSON"),
+            "400": _problem("not JSON, or of too many values or too long names"),
             "401": _problem("no key, or not a valid one"),
             "404": _problem("a cancellation of an order that is not known"),
             "409": _problem("known with other lines, cancelled, shipped already, or out of stock"),
@@ -314,7 +314,7 @@ def _order(required=("order_id",)):
                 "properties": {"name": _text(), "email": _text(), "phone": _text()},
             },
             "shipping_address": _reference("Address"),
-            "lines": {"type": "array", "minItems": 1, "maxItems": 1000, "items": _reference("Line")},
+            "lines": {"type": "array", "minItems": 1, "maxItems": MAX_LINES, "items": _reference("Line")},
         },
     }
 
@@ -419,11 +419,16 @@ def _problem_details():
             "detail": {"type": "string"},
             "errors": {
                 "type": "array",
+                "maxItems": MAX_FAULTS + 1,
+                "description": "The last says how many more there are, where not all are listed.",
                 "items": {
                     "type": "object",
                     "required": ["detail"],
                     "properties": {
-                        "pointer": {"type": "string", "description": "JSON pointer (RFC 6901) into what was sent."},
+                        "pointer": {
+                            "type": "string",
+                            "description": "JSON pointer (RFC 6901) into what was sent; one cut short ends in /….",
+                        },
                         "detail": {"type": "string"},
                         "sku": {"type": "string"},
                         "available": {"type": "integer", "description": "Pieces left, where stock is short."},

@@ -220,12 +220,22 @@ _NOT_OF_A_PRODUCT = ("id", "name", "title", "description")  # in a flat order: o
 FIELDS = (*TABLE, "shipping_address", "lines")
 """Every field that a mapping may name; the last two stand for the whole object and the whole list."""
 
-MAX_FAULTS = 100
-MAX_QUANTITY = 100_000
-MAX_PRICE = 10**9
-MAX_TEXT = 255  # characters
+# What a document may cost. Whatever 1 MiB of it holds: seconds and some dozens of MiB, and an answer of some KiB.
+MAX_DEPTH = 32  # lists and objects in each other
+MAX_VALUES = 50_000  # fields and elements, and empty objects and lists once more; 1,000 lines of 20 fields are 21,000
+MAX_KEY = 255  # characters of a name
+MAX_LINES = 1000
+MAX_FAULTS = 100  # that are told one by one
+MAX_POINTER = 500  # characters, as are those below
+MAX_DETAIL = 500  # of a fault
+MAX_QUOTE = 40  # of a value in a fault
+MAX_NUMBER = 100  # digits
+MAX_MARKS = 30  # combining ones in a row, as in the Stream-Safe Text Format of UAX #15
+MAX_TEXT = 255
 MAX_REFERENCE = 64
 MAX_NOTE = 10_000
+MAX_QUANTITY = 100_000
+MAX_PRICE = 10**9
 _PRICE_DIGITS = Decimal("0.000001")
 _YEARS = range(2000, 2101)
 
@@ -238,7 +248,8 @@ class Fault:
     """One thing wrong with an order.
 
     `pointer` is the RFC 6901 pointer of the value at fault in the document that was pushed, or of the object
-    in which a value is missing; "" is the whole document. `field` is our name of it ("lines[0].sku"), or "".
+    in which a value is missing; "" is the whole document. One of more than `MAX_POINTER` characters is cut after a
+    step, and ends in "/…". `field` is our name of it ("lines[0].sku"), or "".
     """
 
     pointer: str
@@ -247,15 +258,17 @@ class Fault:
 
 
 class PayloadError(ValueError):
-    """The document is no order that can be read; `faults` lists what is wrong, at most `MAX_FAULTS`."""
+    """The document is no order that can be read; `faults` lists what is wrong, at most `MAX_FAULTS`; `more` is how
+    many it does not list."""
 
-    def __init__(self, faults):
+    def __init__(self, faults, more=0):
         self.faults = list(faults)
+        self.more = more
         super().__init__("; ".join(fault.detail for fault in self.faults))
 
 
 class JsonError(ValueError):
-    """The body is not JSON, or not JSON that a database can keep; the message is what "it" is."""
+    """The body is not JSON, or not JSON that can be read and kept; the message is what "it" is."""
 
 
 @dataclass(frozen=True)
@@ -343,14 +356,24 @@ def read_order(document, **options):
     reader = _Reader(document, **options)
     order = reader.read()
     if reader.faults:
-        raise PayloadError(reader.faults)
+        raise PayloadError(reader.faults, reader.more)
     return order
+
+
+def read_reference(document, **options):
+    """Read the reference of one order alone, with the parameters of `read_order`, be the rest as wrong as it may.
+
+    :return: the reference, or "" where none can be read
+    """
+    reader = _Reader(document, **options)
+    return reader.read_reference_alone()
 
 
 def explain(document, **options):
     """Read one order as `read_order` does, with the same parameters, and tell field by field what came of it.
 
-    Never raises for a document. A fault that belongs to no field is a row whose `field` is "".
+    Never raises for a document. A fault that belongs to no field is a row whose `field` is "". A value is cut at
+    `MAX_NOTE` characters.
 
     :rtype: list[Row]
     """
@@ -358,38 +381,51 @@ def explain(document, **options):
     reader.read()
     faults = {fault.field: fault.detail for fault in reader.faults}
     rows = [
-        Row(label, pointer, "" if value is None else str(value), faults.get(label, ""))
-        for label, (pointer, value) in reader.seen.items()
-        if pointer or label in faults or label.rpartition(".")[2] not in _NAME_PARTS
+        Row(label, _pointer(node), "" if value is None else cut(str(value), MAX_NOTE), faults.get(label, ""))
+        for label, (node, value) in reader.seen.items()
+        if node or label in faults or label.rpartition(".")[2] not in _NAME_PARTS
     ]
-    return rows + [
+    rows += [
         Row(fault.field, fault.pointer, "", fault.detail) for fault in reader.faults if fault.field not in reader.seen
     ]
+    return rows + [Row("", "", "", more_faults(reader.more))] * bool(reader.more)
+
+
+def more_faults(number):
+    """Return the words at the end of a list of faults that does not hold all of them."""
+    return f"… and {number:,} more fault{'s' * (number != 1)}"
+
+
+def cut(text, limit):
+    """Return a text of at most `limit` characters, which ends in "…" where it was longer."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 # -- JSON
 
 
-_NESTING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)  # cannot backtrack: linear time
+_STRUCTURE = re.compile(r'"[^"]*"?|[\[\]{},]')  # of text without escapes: a repeated group would cost memory
 _NOT_STORABLE = re.compile("[\0\ud800-\udfff]")  # PostgreSQL takes no NUL, UTF-8 no half of a surrogate pair
 
 
-def parse_json(body, max_depth=32):
-    """Parse a body more strictly than `json.loads`: numbers keep their digits, what is ambiguous is refused.
+def parse_json(body, max_depth=MAX_DEPTH):
+    """Parse a body more strictly than `json.loads`: numbers keep their digits, what is ambiguous or takes much memory
+    is refused.
 
     :param bytes body: UTF-8, with or without a byte order mark
     :param int max_depth: how deep lists and objects may nest
     :return: dict, list, str, int, decimal.Decimal, bool or None
     :raise JsonError: for anything else, and for NaN and Infinity, numbers out of range, a key given twice in
-        one object, NUL characters and lone surrogates
+        one object or of more than `MAX_KEY` characters, more than `MAX_VALUES` values, NUL characters and lone
+        surrogates
     """
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise JsonError(f"it is not UTF-8 (byte {error.start})") from None
-    if not text.strip():
+    if not text or text.isspace():
         raise JsonError("it is empty")
-    _check_depth(text, max_depth)
+    _check_structure(text, max_depth)
     try:
         document = json.loads(
             text,
@@ -405,31 +441,38 @@ def parse_json(body, max_depth=32):
     return document
 
 
-def _check_depth(text, max_depth):
-    """Count the brackets outside strings before parsing: the parser itself would run out of stack."""
-    depth = 0
-    for match in _NESTING.finditer(text):
-        if match[0] in "[{":
+def _check_structure(text, max_depth):
+    """Count brackets and commas outside strings before parsing: the parser itself would run out of stack, and make
+    what takes 100 times the memory of the text."""
+    text = text.replace("\\\\", "").replace('\\"', "")  # what is left of quotes begins or ends a string
+    depth = values = 0
+    for match in _STRUCTURE.finditer(text):
+        sign = text[match.start()]
+        if sign in "[{,":
+            values += 1
+            if values > MAX_VALUES:
+                raise JsonError(f"it holds more than {MAX_VALUES:,} values")
+        if sign in "[{":
             depth += 1
             if depth > max_depth:
                 raise JsonError(f"it is nested deeper than {max_depth} levels")
-        elif match[0] in "]}":
+        elif sign in "]}":
             depth -= 1
 
 
 def _json_number(text):
     """Return an int or Decimal; refuse what no order can mean and what takes long to compute with."""
     try:
-        number = Decimal(text)
+        number = Decimal(text if len(text) <= MAX_NUMBER else "NaN")
     except InvalidOperation:
         number = Decimal("NaN")
-    if len(text) > 100 or not _is_sane(number):
+    if not _is_sane(number):
         raise JsonError(f"it holds a number out of range: {text[:20]}…")
     return int(text) if text.lstrip("-").isdigit() else number
 
 
 def _is_sane(number):
-    return number.is_finite() and -100 < number.adjusted() < 100
+    return number.is_finite() and -MAX_NUMBER < number.adjusted() < MAX_NUMBER
 
 
 def _json_constant(text):
@@ -442,12 +485,15 @@ def _json_object(pairs):
         seen = set()
         twice = next(key for key, _value in pairs if key in seen or seen.add(key))
         raise JsonError(f"it holds the key {_quote(twice)} twice in one object")
+    for key in result:
+        if len(key) > MAX_KEY:
+            raise JsonError(f"it holds a key of more than {MAX_KEY} characters: {_quote(key)}")
     return result
 
 
 def _check_storable(document):
     """Raise where a key or text of the document cannot be stored."""
-    todo = [_Node(document, "")]
+    todo = [_Node(document)]
     while todo:
         node = todo.pop()
         texts = node.value if isinstance(node.value, dict) else [node.value]
@@ -471,14 +517,29 @@ def _steps(path):
 
 
 class _Node(NamedTuple):
-    """A value of the document, and its pointer."""
+    """A value of the document, and where it is: its pointer is made when it is told, as most are not."""
 
     value: Any
-    pointer: str
+    parent: "_Node | None" = None
+    key: Any = None
 
     def child(self, key):
-        step = str(key).replace("~", "~0").replace("/", "~1")
-        return _Node(self.value[key], f"{self.pointer}/{step}")
+        return _Node(self.value[key], self, key)
+
+    @property
+    def pointer(self):
+        """The RFC 6901 pointer; of one that is longer than `MAX_POINTER` the steps that fit, and "/…"."""
+        steps, node = [], self
+        while node.parent is not None:
+            steps.append(node.key)
+            node = node.parent
+        pointer = ""
+        for key in reversed(steps):
+            step = str(key).replace("~", "~0").replace("/", "~1")
+            if len(pointer) + len(f"/{step}") > MAX_POINTER:
+                return f"{pointer}/…"
+            pointer += f"/{step}"
+        return pointer
 
     def children(self):
         keys = range(len(self.value)) if isinstance(self.value, list) else self.value
@@ -491,9 +552,13 @@ class _Node(NamedTuple):
     @property
     def is_blank(self):
         """Whether this counts as absent; so does an empty list, which is how PHP writes an empty object."""
-        return self.value is None or not (
-            self.value.strip() if isinstance(self.value, str) else self.value or not self.is_container
-        )
+        if isinstance(self.value, str):
+            return not self.value or self.value.isspace()
+        return self.value is None or (self.is_container and not self.value)
+
+
+def _pointer(node):
+    return "" if node is None else node.pointer
 
 
 # -- Reading values. Each function takes the value (numbers as Decimal) and the reader, and raises _Refused
@@ -505,7 +570,7 @@ class _Refused(Exception):
 
 def _quote(value):
     text = str(value)
-    return f'"{text[:40]}…"' if len(text) > 40 else f'"{text}"'
+    return f'"{text[:MAX_QUOTE]}…"' if len(text) > MAX_QUOTE else f'"{text}"'
 
 
 def _kind(value):
@@ -516,9 +581,9 @@ def _kind(value):
 
 
 def _decimal(number):
-    """Return a number as a Decimal without exponent, at most 100 digits before the point."""
+    """Return a number as a Decimal without exponent, at most `MAX_NUMBER` digits before the point."""
     if isinstance(number, int):
-        number = Decimal(number if abs(number) < 10**100 else "NaN")
+        number = Decimal(number if abs(number) < 10**MAX_NUMBER else "NaN")
     elif isinstance(number, float):
         number = Decimal(repr(number))
     if not _is_sane(number):
@@ -535,11 +600,24 @@ def _clean(value, limit=MAX_TEXT, keep_newlines=False):
     if _NOT_STORABLE.search(value.replace("\0", "")):
         raise _Refused("holds half a surrogate pair")
     kept = "".join(char for char in value[: 10 * limit] if char.isspace() or unicodedata.category(char) != "Cc")
+    if _is_stacked(kept):
+        raise _Refused(f"holds more than {MAX_MARKS} combining marks in a row")
     lines = kept.splitlines() if keep_newlines else [kept]
     text = unicodedata.normalize("NFC", "\n".join(" ".join(line.split()) for line in lines).strip())
     if len(text) > limit or len(value) > 10 * limit:
         raise _Refused(f"is longer than {limit} characters")
     return text
+
+
+def _is_stacked(text):
+    """Tell whether so many combining marks follow each other that sorting them would take long: the time to normalize
+    them grows with the square of their number."""
+    in_a_row = 0
+    for char in "" if text.isascii() else text:
+        in_a_row = in_a_row + 1 if unicodedata.combining(char) else 0
+        if in_a_row > MAX_MARKS:
+            return True
+    return False
 
 
 def _read_text(value, _reader):
@@ -699,7 +777,7 @@ _PARSERS = {
 
 
 class _Reader:
-    """Reads one document; gathers `faults`, and in `seen` what was found: {field: (pointer, value)}."""
+    """Reads one document; gathers `faults`, and in `seen` what was found: {field: (node, value)}."""
 
     def __init__(
         self,
@@ -709,14 +787,16 @@ class _Reader:
         mapping=None,
         reference=None,
         require_reference=True,
-        max_lines=1000,
+        max_lines=MAX_LINES,
     ):
-        self.root = self.order = _Node(document, "")
+        self.root = self.order = _Node(document)
         self.timezone = timezone
         self.reference = reference
         self.require_reference = require_reference
         self.max_lines = max_lines
         self.faults = []
+        self.more = 0  # faults that are not in the list
+        self.at_fault = set()  # all fields with a fault
         self.seen = {}
         self._keys = {}
         self.mapping = {
@@ -735,11 +815,15 @@ class _Reader:
             raise _Refused(f"has no offset, and the zone {_quote(self.timezone)} is unknown here") from None
 
     def fault(self, node, detail, label=""):
+        self.at_fault.add(label)
         if len(self.faults) < MAX_FAULTS:
-            self.faults.append(Fault(node.pointer, f"{label} {detail}" if label else detail, label))
+            detail = cut(f"{label} {detail}" if label else detail, MAX_DETAIL)
+            self.faults.append(Fault(node.pointer, detail, label))
+        else:
+            self.more += 1
 
     def has_fault(self, *labels):
-        return any(fault.field in labels for fault in self.faults)
+        return not self.at_fault.isdisjoint(labels)
 
     # -- finding values
 
@@ -789,7 +873,7 @@ class _Reader:
         """
         label = label or ours
         if node is not None:
-            self.seen[label] = (node.pointer, node.value if isinstance(node.value, str | bool) else None)
+            self.seen[label] = (node, node.value if isinstance(node.value, str | bool) else None)
             try:
                 is_number = isinstance(node.value, int | float | Decimal) and not isinstance(node.value, bool)
                 value = _decimal(node.value) if is_number else node.value
@@ -798,9 +882,9 @@ class _Reader:
                 self.fault(node, str(refused), label)
                 return None
             if value != "":  # which is what is left of control characters
-                self.seen[label] = (node.pointer, value)
+                self.seen[label] = (node, value)
                 return value
-        self.seen[label] = ("", None)
+        self.seen[label] = (None, None)
         if required:
             paths = self.mapping.get(ours)
             hint = f"mapped to {', '.join(paths)}" if paths else f"tried {_some(TABLE[ours][1].split())}"
@@ -832,7 +916,7 @@ class _Reader:
             values |= self.read_people() | {"lines": self.read_lines()}
         return Order(
             **values,
-            pointers={label: pointer for label, (pointer, _value) in self.seen.items() if pointer and "[" not in label},
+            pointers={label: node.pointer for label, (node, _value) in self.seen.items() if node and "[" not in label},
         )
 
     def read_reference(self):
@@ -845,11 +929,19 @@ class _Reader:
             return order_id
         if order_id and known and order_id != known:
             self.fault(
-                _Node(order_id, self.seen["order_id"][0]),
+                self.seen["order_id"][0],
                 f"is {_quote(order_id)}, but the URL names {_quote(known)}",
                 "order_id",
             )
         return known or order_id
+
+    def read_reference_alone(self):
+        order = self.find_order()
+        if order is None:
+            return ""
+        self.order = order
+        order_id = self.read_reference()
+        return "" if self.has_fault("order_id") else order_id
 
     # -- its envelope
 
@@ -918,7 +1010,7 @@ class _Reader:
 
     def scopes(self, group):
         """Return the (base, prefix) scopes in which the fields of the customer or address are sought."""
-        nowhere = _Node({}, self.order.pointer)
+        nowhere = self.order._replace(value={})
         if group in self.mapping:
             found = (node for node in self.mapped(group) if node and isinstance(node.value, dict))
             return [(next(found, nowhere), "")]
@@ -1034,7 +1126,7 @@ class _Reader:
                 ours, self.line_node(ours, node, flat), node, f"{label}.{key}", required=key == "quantity"
             )
             if value is not None:
-                values[key], pointers[key] = value, self.seen[f"{label}.{key}"][0]
+                values[key], pointers[key] = value, self.seen[f"{label}.{key}"][0].pointer
         if not {"sku", "ean"} & values.keys() and not self.has_fault(f"{label}.sku", f"{label}.ean"):
             self.fault(node, "is missing, and so is an ean", f"{label}.sku")
         return Line(**values, pointer=node.pointer, pointers=pointers)
