@@ -7,14 +7,12 @@
 """
 
 import argparse
-import http.client
 import json
 import statistics
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import order_server
 
@@ -30,28 +28,14 @@ LIMIT = 1.25
 
 
 def push(url, key, order):
-    """Push an order over a connection of its own, again where the connection is cut, as iUsed must.
-
-    Odoo lets 16 calls wait for two workers; the system may cut those beyond.
+    """Push an order as iUsed must.
 
     :return: status, parsed answer
     """
-    for _try in range(10):
-        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
-        try:
-            connection.request(
-                "POST",
-                "/iused/v1/orders",
-                json.dumps(order),
-                {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
-            )
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
-        except ConnectionResetError:
-            time.sleep(0.2)
-        finally:
-            connection.close()
-    return stop("The connection was cut ten times in a row.")
+    outcome = order_server.push(url, key, order)
+    if outcome.status is None:
+        stop(f"An order was not answered: {outcome.failure} after {outcome.tries} tries.")
+    return outcome.status, outcome.document
 
 
 def push_all(url, key, orders, clients):

@@ -1,6 +1,13 @@
 """Fills a database for measuring and fuzzing orders. Runs in `odoo shell`; see `order_server.prepare`."""
 
+from stdnum import ean
+
 PRODUCTS = 10
+
+
+def make_ean(number):
+    digits = f"8710000000{number:02d}"
+    return digits + ean.calc_check_digit(digits)
 
 
 def make_company(env):
@@ -19,7 +26,7 @@ def make_phones(env, company, pieces):
             {
                 "name": f"Phone {number}",
                 "default_code": f"PHONE-{number}",
-                "iused_ean": f"87100000000{number:02d}",
+                "iused_ean": make_ean(number),
                 "type": "consu",
                 "is_storable": True,
                 "tracking": "serial",

@@ -50,10 +50,11 @@ class OdooUser:
 
     :param str url: the server's
     :param str login: and its password
+    :param timeout: seconds of silence after which a call fails
     """
 
-    def __init__(self, url, login, password, database=DATABASE):
-        self.url = url
+    def __init__(self, url, login, password, database=DATABASE, timeout=120):
+        self.url, self.timeout = url, timeout
         self.session = requests.Session()
         self._post("/web/session/authenticate", db=database, login=login, password=password)
 
@@ -67,7 +68,9 @@ class OdooUser:
         )
 
     def _post(self, path, **params):
-        answer = self.session.post(self.url + path, json={"jsonrpc": "2.0", "params": params}, timeout=120).json()
+        response = self.session.post(self.url + path, json={"jsonrpc": "2.0", "params": params}, timeout=self.timeout)
+        response.raise_for_status()
+        answer = response.json()
         if "error" in answer:
             data = answer["error"].get("data", {})
             raise CheckFailed(f"Odoo refused {path}: {data.get('message') or answer['error']['message']}")

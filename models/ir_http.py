@@ -24,6 +24,7 @@ DETAILS = {
     404: "There is nothing at this address.",
     413: "The body is too large; the limit is 1 MiB.",
 }
+BUSY = "Too much is going on at once; please repeat the call."
 LONGEST_KEY = 256  # characters; Odoo's keys have 40
 
 
@@ -61,8 +62,17 @@ class IrHttp(models.AbstractModel):
 
         The key comes as `Authorization: Bearer`, as the password of `Authorization: Basic`, or as `X-API-Key`.
 
-        :raises werkzeug.exceptions.Unauthorized: without a valid key
+        :raises werkzeug.exceptions.HTTPException: 401 without a valid key, 503 where the database failed
         """
+        try:
+            cls._iused_let_in()
+        except (Error, PoolError) as error:
+            # Odoo answers 403 to whatever fails in here, and after that iUsed would not repeat the call.
+            _logger.warning("A key of iUsed could not be checked: %s", error)
+            raise problem(503, BUSY, headers={"Retry-After": "5"}) from error
+
+    @classmethod
+    def _iused_let_in(cls):
         key = cls._iused_request_key()
         user_id = key and request.env["res.users.apikeys"]._check_credentials(scope=KEY_SCOPE, key=key)
         # Nobody is logged in yet: the key decides which company this is about.
@@ -224,8 +234,6 @@ class IrHttp(models.AbstractModel):
             case UserError():
                 return problem(422, str(exception))
             case ConcurrencyError() | OperationalError():
-                return problem(
-                    503, "Too much is going on at once; please repeat the call.", headers={"Retry-After": "5"}
-                )
+                return problem(503, BUSY, headers={"Retry-After": "5"})
         # Odoo logs the exception itself, with its traceback.
         return problem(500, "An unexpected error occurred. It was logged; nothing was changed.")

@@ -2,6 +2,8 @@
 
 import base64
 
+from psycopg2 import InterfaceError
+
 from odoo.tests import tagged
 
 from .common import IusedHttpCase
@@ -81,6 +83,16 @@ class TestAccess(IusedHttpCase):
             with self.subTest(path=path):
                 answer = self._call("GET", path, Content_Type="application/json")
                 self.assertProblem(answer, 404)
+
+    def test_database_that_fails_while_the_key_is_checked_is_no_wrong_key(self):
+        def fail(*_args, **_kwargs):
+            raise InterfaceError("connection already closed")
+
+        self.patch(self.registry["res.users.apikeys"], "_check_credentials", fail)
+        with self.assertLogs("odoo.addons.sale_iused", "WARNING"):
+            answer = self._call("GET", "/offers")
+        self.assertProblem(answer, 503)
+        self.assertTrue(answer.headers["Retry-After"].isdigit())
 
     def test_unexpected_error_500_tells_nothing(self):
         def crash(*_args, **_choice):
