@@ -13,6 +13,7 @@ from odoo.service import server
 from odoo.tools import config
 
 from ..const import ROUTE_PREFIX
+from ..models.ir_http import BUSY
 from ..tools.door import Door, Full
 from ..tools.problem import problem
 
@@ -53,9 +54,7 @@ def through_the_door(call):
                 _logger.warning("%s calls of iUsed were asked to come again, as too many came at once", count)
             return answer
         except Full:
-            busy = problem(
-                503, "Too much is going on at once; please repeat the call.", headers={"Retry-After": RETRY_AFTER}
-            )
+            busy = problem(503, BUSY, headers={"Retry-After": RETRY_AFTER})
             return busy.get_response(environ)(environ, start_response)
 
     wrapper.iused_door = True

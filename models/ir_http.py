@@ -4,7 +4,7 @@ import logging
 import threading
 from functools import partial
 
-from psycopg2 import Error, OperationalError
+from psycopg2 import Error, InterfaceError, OperationalError
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from odoo import api, models
@@ -233,7 +233,7 @@ class IrHttp(models.AbstractModel):
                 return problem(403, "The key does not give access to this.")
             case UserError():
                 return problem(422, str(exception))
-            case ConcurrencyError() | OperationalError():
+            case ConcurrencyError() | OperationalError() | InterfaceError() | PoolError():
                 return problem(503, BUSY, headers={"Retry-After": "5"})
         # Odoo logs the exception itself, with its traceback.
         return problem(500, "An unexpected error occurred. It was logged; nothing was changed.")
