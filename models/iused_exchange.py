@@ -22,12 +22,28 @@ LONGEST_PROBLEM = 10_000  # characters of what was wrong, in forms and activitie
 LONGEST_DETAIL = 1_000  # the same, in lists
 LONGEST_PRETTY = 2**21  # characters of a body with one value a line: indents alone may make it 100 times as long
 
-INSERT_POLL = """
-    INSERT INTO iused_exchange (company_id, kind, direction, method, path, status, duration, size, offers, detail,
-                                create_uid, create_date, write_uid, write_date)
-    VALUES (%(company_id)s, 'offers', 'in', %(method)s, %(path)s, %(status)s, %(duration)s, %(size)s, %(offers)s,
-            %(detail)s, %(uid)s, now() AT TIME ZONE 'UTC', %(uid)s, now() AT TIME ZONE 'UTC')
-"""
+# What is written without the ORM: what is not given is NULL.
+INSERTED = (
+    "company_id",
+    "kind",
+    "direction",
+    "method",
+    "path",
+    "status",
+    "duration",
+    "size",
+    "offers",
+    "detail",
+    "request_body",
+    "answer_body",
+    "order_id",
+    "update_id",
+    "create_uid",
+)
+INSERT = f"""
+    INSERT INTO iused_exchange ({", ".join(INSERTED)}, create_date)
+    VALUES ({", ".join(f"%({column})s" for column in INSERTED)}, now() AT TIME ZONE 'UTC')
+"""  # noqa: S608 - our own names
 
 
 class IusedExchange(models.Model):
@@ -124,6 +140,27 @@ class IusedExchange(models.Model):
             return text
         return "".join(pieces)
 
+    # Writing ---------------------------------------------------------------------------------------------------------
+
+    @api.model
+    def _insert(self, values, also=""):
+        """Write a row without the ORM, which would take longer than a poll that is answered 304, or a call to iUsed.
+
+        No stored field depends on what is written so.
+
+        :param dict values: by column, see `INSERTED`
+        :param str also: a statement that is executed before, in the same round trip, and may use other values, too
+        """
+        self.env.cr.execute(f"{also};{INSERT}", {**dict.fromkeys(INSERTED), **values})
+
+    @api.model
+    def _log_upload(self, company, values):
+        """Write down an upload of the offers.
+
+        :param dict values: `path`, `duration` (s), `size` (bytes), `offers`, and `detail` where it failed
+        """
+        self.create({"company_id": company.id, "kind": "offers", "direction": "out", "method": "SFTP", **values})
+
     # Polls -----------------------------------------------------------------------------------------------------------
 
     @api.model
@@ -133,10 +170,11 @@ class IusedExchange(models.Model):
         :param dict values: `company_id`, `method`, `path`, `status`, `duration` (s), `size` (bytes), and `offers` and
             `detail` if any
         """
-        # iUsed waits for this: it neither waits for the disk, as a crash may lose the row, nor for somebody's lock. And
-        # `create` would take longer than a poll that is answered by 304.
-        self.env.cr.execute("SET LOCAL synchronous_commit = off; SET LOCAL lock_timeout = '1s'")
-        self.env.cr.execute(INSERT_POLL, {"offers": None, "detail": None, **values, "uid": self.env.uid})
+        # iUsed waits for this: it neither waits for the disk, as a crash may lose the row, nor for somebody's lock.
+        self._insert(
+            {"kind": "offers", "direction": "in", **values, "create_uid": self.env.uid},
+            also="SET LOCAL synchronous_commit = off; SET LOCAL lock_timeout = '1s'",
+        )
 
     @api.model
     def _poll_domain(self, company):

@@ -378,7 +378,9 @@ class IusedSftpLocation(models.Model):
             error = self._upload(target, file, end - start)
             values = {"duration": time.monotonic() - start, "size": file.seek(0, 2), "offers": offers}
         _logger.info("iUsed offers of %s by sFTP: %s", self.company_id.id, error or f"{offers} uploaded")
-        self._log(target, error, values)
+        self.env["iused.exchange"]._log_upload(
+            self.company_id, {**values, "path": target.path, "detail": error and self._explain(error)}
+        )
         # Settings that changed meanwhile set the location back to the start, which must stay.
         if self._prepare_target() == target:
             self._write_result(error, fingerprint, values)
@@ -407,19 +409,6 @@ class IusedSftpLocation(models.Model):
             file_name=self.file_name,
             host_key=self.host_key,
             **{name: self[name] or None for name in SECRETS},
-        )
-
-    def _log(self, target, error, values):
-        self.env["iused.exchange"].create(
-            {
-                "company_id": self.company_id.id,
-                "kind": "offers",
-                "direction": "out",
-                "method": "SFTP",
-                "path": target.path,
-                "detail": error and self._explain(error),
-                **values,
-            }
         )
 
     def _write_result(self, error, fingerprint, values):

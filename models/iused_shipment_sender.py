@@ -37,11 +37,7 @@ WRITE_RESULT = """
        SET state = %(state)s, attempts = %(attempts)s, next_try = %(next_try)s, holds = %(holds)s,
            last_answer = %(last_answer)s, sent_at = %(sent_at)s, body = %(body)s,
            write_uid = %(uid)s, write_date = now() AT TIME ZONE 'UTC'
-     WHERE id = %(update_id)s;
-    INSERT INTO iused_exchange (company_id, kind, direction, method, path, status, duration, request_body, answer_body,
-                                order_id, update_id, create_date, write_date)
-    VALUES (%(company_id)s, 'shipment', 'out', %(method)s, %(path)s, %(status)s, %(duration)s, %(body)s, %(answer)s,
-            %(order_id)s, %(update_id)s, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC')
+     WHERE id = %(update_id)s
 """
 
 
@@ -375,21 +371,26 @@ class IusedShipmentSender(models.AbstractModel):
         """Write down what came of a try. See `_attempt` for the parameters."""
         update = job["update"]
         consequence = decide(outcome, job["attempts"], run.portal.after(outcome))
-        # `write` and `create` would take longer than the call itself. No stored field depends on what is written here.
-        self.env.cr.execute(
-            WRITE_RESULT,
+        # `write` would take longer than the call itself. No stored field depends on what is written here.
+        self.env["iused.exchange"]._insert(
             {
                 **self._prepare_result(outcome, consequence),
-                **run.connection,
                 "attempts": job["attempts"] + 1,
+                "body": job["body"],
+                "uid": self.env.uid,
+                "company_id": run.connection["company_id"],
+                "kind": "shipment",
+                "direction": "out",
+                "method": run.connection["method"],
+                "path": run.connection["path"],
                 "status": outcome.status,
                 "duration": outcome.duration,
-                "body": job["body"],
-                "answer": outcome.answer or outcome.text,
+                "request_body": job["body"],
+                "answer_body": outcome.answer or outcome.text,
                 "order_id": job["order_id"],
                 "update_id": update.id,
-                "uid": self.env.uid,
             },
+            also=WRITE_RESULT,
         )
         if consequence.state == "sent":
             return  # nothing is read before the commit, which empties the cache
