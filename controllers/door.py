@@ -1,41 +1,57 @@
 """The door before iUsed's routes: a burst of calls takes neither all connections nor all the time from Odoo's users.
 
 Odoo's threaded server starts a thread for each call, and each takes a connection from the pool (`db_maxconn`) before
-any route is looked at; who finds none is answered 500, be it iUsed or a user. None of Odoo's hooks comes before that:
-hence the wrapper around the application. A worker process answers one call at a time and never meets the door.
+any route is looked at; who finds none is answered 500, be it iUsed or a user. Worker processes answer one call each at
+a time, and a burst keeps all of them from the users. None of Odoo's hooks comes before that: hence the wrapper around
+the application.
 """
 
 import functools
 import logging
+import os
+import random
 
+import odoo
 from odoo import http
 from odoo.service import server
 from odoo.tools import config
 
 from ..const import ROUTE_PREFIX
 from ..models.ir_http import BUSY
-from ..tools.door import Door, Full
+from ..tools.door import Full, ThreadDoor, WorkerDoor
 from ..tools.problem import problem
 
 _logger = logging.getLogger(__name__)
 
-WAITING = 200  # calls
-SECONDS = 10
-RETRY_AFTER = "5"  # seconds
+WAITING = 200  # threads
+SECONDS = 10  # that a thread waits
+WORKER_SECONDS = 1  # that a worker waits, which could do something else
+RETRY_AFTER = (1, 3)  # seconds; those who were sent away together must not all come back together
+
+
+def _make_doors():
+    """Return the door for polls and the one for all other calls.
+
+    A flood of polls must not keep orders waiting, nor the other way round.
+    """
+    workers = config["workers"]
+    if not workers or odoo.evented:
+        # A call takes two connections where it is written down.
+        places = config["db_maxconn"] // 16
+        return [ThreadDoor(max(1, number), WAITING, SECONDS, _is_closing) for number in (places, 2 * places)]
+    path = os.path.join(config["data_dir"], "sale_iused.door")
+    first = config["http_port"] * 1000  # servers may share the folder
+    waiting = max(1, workers // 8)
+    polls = WorkerDoor(path, first, max(1, workers // 4), waiting, WORKER_SECONDS)
+    others = WorkerDoor(path, first + 500, max(2, workers // 2), waiting, WORKER_SECONDS)
+    return polls, others
 
 
 def _is_closing():
     return bool(getattr(server.server, "quit_signals_received", 0))
 
 
-def _make_door(share):
-    """Return a door that takes at most its share of the connections; a call takes two where it is written down."""
-    return Door(max(1, config["db_maxconn"] // share), WAITING, SECONDS, _is_closing)
-
-
-# A flood of polls must not keep orders waiting, nor the other way round.
-POLLS = _make_door(16)
-OTHERS = _make_door(8)
+POLLS, OTHERS = _make_doors()
 
 
 def through_the_door(call):
@@ -54,7 +70,7 @@ def through_the_door(call):
                 _logger.warning("%s calls of iUsed were asked to come again, as too many came at once", count)
             return answer
         except Full:
-            busy = problem(503, BUSY, headers={"Retry-After": RETRY_AFTER})
+            busy = problem(503, BUSY, headers={"Retry-After": str(random.randint(*RETRY_AFTER))})
             return busy.get_response(environ)(environ, start_response)
 
     wrapper.iused_door = True

@@ -121,11 +121,19 @@ class UserAtWork:
         self.over.set()
         self.thread.join()
 
+    def _call(self, *call):
+        """Open a list; once more, as a browser does, where the system cut the connection as its queue was full."""
+        model, method, parameters = call
+        try:
+            self.user.call(model, method, **parameters)
+        except requests.ConnectionError:
+            self.user.call(model, method, **parameters)
+
     def _work(self):
         for model, method, parameters in itertools.cycle(LISTS):
             start = time.monotonic()
             try:
-                self.user.call(model, method, **parameters)
+                self._call(model, method, parameters)
             except (CheckFailed, requests.RequestException) as error:
                 self.errors.append(str(error)[:200])
             self.slowest = max(self.slowest, time.monotonic() - start)
@@ -232,11 +240,18 @@ class Target:
         return seconds
 
     def look_for_stuck(self):
-        """Look at what goes on although nobody calls.
+        """Look at what goes on although nobody calls, again where it may have been a scheduled action.
 
         :return: dict: the database connections that are `stuck`, the processors that are `busy`
         """
-        time.sleep(SETTLED)
+        for _attempt in range(3):
+            time.sleep(SETTLED)
+            found = self.look_once()
+            if not found["stuck"] and found["busy"] < BUSY:
+                break
+        return found
+
+    def look_once(self):
         before, start = self.processor_seconds(), time.monotonic()
         seen = Counter()
         for _look in range(LOOKS):

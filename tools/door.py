@@ -1,19 +1,30 @@
-"""How many calls work at a time in one process, and how many more wait for their turn. Plain Python without Odoo."""
+"""How many calls work at a time, and how many more wait for their turn. Plain Python without Odoo.
+
+A server answers its calls in the threads of one process, or in worker processes of one thread each: a door for each.
+"""
 
 import contextlib
+import os
+import random
 import threading
 import time
 from collections import deque
 
+try:
+    import fcntl
+except ImportError:  # Windows, where Odoo has no worker processes
+    fcntl = None
+
 LOOK_AROUND = 0.2  # seconds after which who waits looks whether the server stops
+PAUSE = (0.01, 0.03)  # seconds between two looks whether a place is free
 
 
 class Full(Exception):
     """Nobody more can wait, or somebody waited for too long; the call may be repeated."""
 
 
-class Door:
-    """Lets calls in, the first come first, so many at a time.
+class ThreadDoor:
+    """Lets the calls of one process in, the first come first, so many at a time.
 
     Who waits holds nothing but its thread: neither a connection to the database nor what it was sent. Nobody inside
     waits for the door, so that it opens again whatever happens.
@@ -79,3 +90,63 @@ class Door:
                 self._queue.popleft().set()  # its place is handed over
             else:
                 self._places += 1
+
+
+class WorkerDoor:
+    """Lets the calls of a server's worker processes in, so many at a time, and leaves the other workers to users.
+
+    A worker takes a place by a lock on one byte of a file, which is free again when the process ends, whatever ends it.
+    Who waits keeps its worker from others: hence few and short.
+
+    :param str path: of the file, the same for all workers of the server; it stays empty
+    :param int first: the first byte of this door's; it takes `inside + waiting` of them
+    :param int inside: calls that work at a time
+    :param int waiting: calls that wait besides
+    :param float seconds: that a call waits at most
+    """
+
+    def __init__(self, path, first, inside, waiting, seconds):
+        self._path = path
+        self._inside = range(first, first + inside)
+        self._waiting = range(first + inside, first + inside + waiting)
+        self._seconds = seconds
+        self._turned_away = 0
+
+    @contextlib.contextmanager
+    def passed(self):
+        """Work inside.
+
+        :raises Full: at once where too many wait already, else after the seconds
+        """
+        # Opened for each call: the locks of a file that was opened before a fork would be shared.
+        with open(self._path, "ab") as file:
+            if not self._take(file, self._inside) and not self._wait(file):
+                self._turned_away += 1
+                raise Full
+            yield
+
+    def take_turned_away(self):
+        """Return how many calls this worker turned away since this was asked last."""
+        count, self._turned_away = self._turned_away, 0
+        return count
+
+    def _wait(self, file):
+        """Wait for a place; return whether there was one."""
+        if not self._take(file, self._waiting):
+            return False
+        end = time.monotonic() + self._seconds
+        while time.monotonic() < end:
+            time.sleep(random.uniform(*PAUSE))
+            if self._take(file, self._inside):
+                for byte in self._waiting:
+                    fcntl.lockf(file, fcntl.LOCK_UN, 1, byte, os.SEEK_SET)
+                return True
+        return False
+
+    def _take(self, file, places):
+        """Lock the first place that is free; return whether there was one."""
+        for byte in places:
+            with contextlib.suppress(OSError):
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte, os.SEEK_SET)
+                return True
+        return False

@@ -1,6 +1,7 @@
 """The door before iUsed's routes: so many at a time, in the order of coming, and nobody waits for ever."""
 
 import importlib.util
+import multiprocessing
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ import pytest
 _spec = importlib.util.spec_from_file_location("iused_door", Path(__file__).resolve().parents[2] / "tools/door.py")
 door_module = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(door_module)
-Door, Full = door_module.Door, door_module.Full
+Door, WorkerDoor, Full = door_module.ThreadDoor, door_module.WorkerDoor, door_module.Full
 
 
 def wait_until(condition):
@@ -126,3 +127,97 @@ def test_an_error_inside_gives_the_place_back():
     for _call in range(3):
         with pytest.raises(KeyError), door.passed():
             raise KeyError
+
+
+# Worker processes ------------------------------------------------------------------------------------------------
+
+FORK = multiprocessing.get_context("fork")  # as Odoo makes its workers
+
+
+def in_workers(count, work):
+    """Run a function in so many processes at once; return what they put into a queue, in the order of coming."""
+    told = FORK.Queue()
+    start = FORK.Barrier(count)
+
+    def run(number):
+        start.wait(10)
+        work(number, told)
+
+    workers = [FORK.Process(target=run, args=(number,)) for number in range(count)]
+    for worker in workers:
+        worker.start()
+    results = [told.get(timeout=20) for _worker in workers]
+    for worker in workers:
+        worker.join(10)
+    return results
+
+
+def test_of_many_workers_so_many_work_and_so_many_wait(tmp_path):
+    door = WorkerDoor(str(tmp_path / "door"), 5000, inside=3, waiting=2, seconds=10)
+    inside, most = FORK.Value("i", 0), FORK.Value("i", 0)
+
+    def work(_number, told):
+        try:
+            with door.passed():
+                with inside.get_lock(), most.get_lock():
+                    inside.value += 1
+                    most.value = max(most.value, inside.value)
+                time.sleep(0.5)
+                with inside.get_lock():
+                    inside.value -= 1
+            told.put("worked")
+        except Full:
+            told.put("turned away")
+
+    results = in_workers(9, work)
+    assert most.value == 3
+    assert sorted(results) == ["turned away"] * 4 + ["worked"] * 5
+    assert results[:4] == ["turned away"] * 4, "at once, not after a wait"
+
+
+def test_worker_that_waited_too_long_is_turned_away(tmp_path):
+    door = WorkerDoor(str(tmp_path / "door"), 0, inside=1, waiting=1, seconds=0.1)
+    free = FORK.Event()
+
+    def work(_number, told):
+        try:
+            with door.passed():
+                told.put("works")
+                free.wait(10)
+        except Full:
+            told.put("turned away")
+            free.set()
+
+    assert sorted(in_workers(2, work)) == ["turned away", "works"]
+
+
+def test_place_of_a_worker_that_was_killed_is_free(tmp_path):
+    door = WorkerDoor(str(tmp_path / "door"), 0, inside=1, waiting=0, seconds=1)
+    entered = FORK.Event()
+
+    def work():
+        with door.passed():
+            entered.set()
+            time.sleep(60)
+
+    worker = FORK.Process(target=work)
+    worker.start()
+    assert entered.wait(10)
+    with pytest.raises(Full), door.passed():
+        pass
+    worker.kill()
+    worker.join(10)
+    with door.passed():
+        pass
+
+
+def test_doors_of_two_servers_in_one_file_do_not_meet(tmp_path):
+    ours, theirs = (WorkerDoor(str(tmp_path / "door"), first, 1, 0, 1) for first in (8069000, 8070000))
+    free = FORK.Event()
+
+    def work(number, told):
+        with (ours, theirs)[number].passed():
+            told.put(number)
+            free.wait(2)
+
+    assert sorted(in_workers(2, work)) == [0, 1]
