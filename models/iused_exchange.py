@@ -18,7 +18,7 @@ _logger = logging.getLogger(__name__)
 
 VACUUM_BATCH = 10_000  # rows deleted at a time
 LONGEST_PROBLEM = 10_000  # characters of what was wrong, in lists and activities
-LONGEST_PRETTY = 2**21  # characters of a body with one value a line: indents alone may make it 100 times as long
+LONGEST_PRETTY = 2**20  # characters of a body with one value a line: indents alone may make it 100 times as long
 
 INSERT_POLL = """
     INSERT INTO iused_exchange (company_id, kind, direction, method, path, status, duration, size, offers, detail,
