@@ -20,7 +20,7 @@ MOST_REFUSALS = 1_000  # of a company, in a day
 MOST_ACTIVITIES = 10  # open at a time because of a company's refusals
 LONGEST_PROBLEM = 10_000  # characters of what was wrong, in forms and activities
 LONGEST_DETAIL = 1_000  # the same, in lists
-LONGEST_PRETTY = 2**21  # characters of a body with one value a line: indents alone may make it 100 times as long
+LONGEST_PRETTY = 2**20  # characters of a body with one value a line: indents alone may make it 100 times as long
 
 # What is written without the ORM: what is not given is NULL.
 INSERTED = (

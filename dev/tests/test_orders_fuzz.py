@@ -86,8 +86,12 @@ def odd_order(draw):
     inner[draw(ODD_KEYS)] = draw(WIDE | wild_json.HUGE_TEXTS | wild_json.deep(WIDE, ODD_KEYS))
     inner[draw(st.sampled_from(sorted(inner)))] = draw(wild_json.HUGE_TEXTS | WIDE)
     lines = [{draw(ODD_KEYS): draw(SHORT), "sku": "UNKNOWN", "quantity": 2}] * draw(st.integers(0, 1100))
-    order[draw(ODD_KEYS)] = draw(st.sampled_from([lines, {**inner}]))
-    return draw(wild_json.deep(st.just(order), ODD_KEYS, most=6))
+    order[draw(ODD_KEYS)] = {**inner}
+    if draw(st.booleans()):
+        order.pop("lines")
+        order[draw(wild_json.spelled(["lines", "order_lines", "items"]))] = lines
+    envelopes = wild_json.spelled(["order", "data", "payload"])
+    return draw(wild_json.deep(st.just(order), envelopes | ODD_KEYS, most=6))
 
 
 def dump(document):
