@@ -18,6 +18,7 @@ from odoo.tools.misc import formatLang
 
 from ..tools.order_payload import JsonError, Line, PayloadError, parse_json, read_order
 from ..tools.problem import problem
+from .transaction import begin_anew
 
 MOST_LOCKED = 20  # products of one order; the database has room for some thousand locks
 LONGEST_WAIT = 3  # seconds that a push waits for others
@@ -149,7 +150,7 @@ class IusedOrderInbox(models.AbstractModel):
     def _take_turn(self, keys, is_done=lambda: False):
         """Begin a new transaction in which nobody else works with one of the keys until it ends.
 
-        The transaction so far is ended, so that nothing may be written before.
+        The transaction so far is ended, so that nothing may be written before: see `begin_anew`.
 
         Nobody waits inside the database, and nobody can keep the others waiting for ever: a transaction gets all its
         keys at once or lets go of them, waits a random moment without any, and gives up after some seconds. Whoever got
@@ -167,7 +168,7 @@ class IusedOrderInbox(models.AbstractModel):
         pause = 0
         while not is_done():
             # What the others committed shows only in a new transaction; this also lets go of the keys that were free.
-            self.env.cr.rollback()
+            begin_anew(self.env.cr)
             clock.sleep(pause)
             if self._try_keys(keys):
                 return

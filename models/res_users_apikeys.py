@@ -7,6 +7,8 @@ from odoo.tools import SQL
 
 from odoo.addons.base.models.res_users import INDEX_SIZE, check_identity
 
+from .transaction import begin_anew
+
 _logger = logging.getLogger(__name__)
 
 
@@ -39,7 +41,7 @@ class ResUsersApikeys(models.Model):
         )
         if not self.env.execute_query(due):
             return
-        self.env.cr.rollback()
+        begin_anew(self.env.cr)
         # Who finds the row locked leaves it to the other.
         update = SQL(
             """

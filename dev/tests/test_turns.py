@@ -94,3 +94,20 @@ def test_of_orders_of_the_last_piece_at_once_one_is_accepted(postgres, last_piec
                 statuses = sorted(pool.map(push, [f"RACE-{turn}-{number}" for number in range(4)]))
             assert statuses == [201, 409, 409, 409]
             cancel(query)
+
+
+PENDING = """
+inbox = env["iused.order.inbox"]
+env.company.name = "Not to be lost"
+env.flush_all()
+try:
+    inbox._take_turn(["a key"])
+    result = "lost"
+except RuntimeError:
+    result = env.company.name
+"""
+
+
+def test_nothing_that_was_written_is_lost_for_a_turn(last_piece):
+    _database, _key, run, _query = last_piece
+    assert run(PENDING) == "Not to be lost"
