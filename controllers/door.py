@@ -6,10 +6,13 @@ a time, and a burst keeps all of them from the users. None of Odoo's hooks comes
 the application.
 """
 
+import contextlib
 import functools
 import logging
 import os
 import random
+import socket
+import threading
 
 import odoo
 from odoo import http
@@ -17,7 +20,7 @@ from odoo.service import server
 from odoo.tools import config
 
 from ..const import ROUTE_PREFIX
-from ..models.ir_http import BUSY
+from ..models.ir_http import BODY_SECONDS, BUSY
 from ..tools.door import Full, ThreadDoor, WorkerDoor
 from ..tools.problem import problem
 
@@ -54,6 +57,30 @@ def _is_closing():
 POLLS, OTHERS = _make_doors()
 
 
+@contextlib.contextmanager
+def _timely_body(environ):
+    """Let a body that trickles in end, so that it does not keep a place and a connection for as long as it likes.
+
+    Odoo reads it after the key was checked. Once it is there, that no more is read changes nothing.
+    """
+    sock = environ.get("werkzeug.socket")
+    if not sock or environ["REQUEST_METHOD"] not in ("POST", "PUT", "PATCH"):
+        yield
+        return
+    timer = threading.Timer(BODY_SECONDS, _stop_reading, (sock,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _stop_reading(sock):
+    with contextlib.suppress(OSError):  # it is closed already
+        sock.shutdown(socket.SHUT_RD)
+
+
 def through_the_door(call):
     """Wrap the application: calls of iUsed's routes pass the door, all others go on at once."""
 
@@ -64,7 +91,7 @@ def through_the_door(call):
             return call(self, environ, start_response)
         door = POLLS if path.startswith(f"{ROUTE_PREFIX}/offers") else OTHERS
         try:
-            with door.passed():
+            with door.passed(), _timely_body(environ):
                 answer = call(self, environ, start_response)
             if count := door.take_turned_away():
                 _logger.warning("%s calls of iUsed were asked to come again, as too many came at once", count)

@@ -5,7 +5,7 @@ import threading
 from functools import partial
 
 from psycopg2 import Error, InterfaceError, OperationalError
-from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, NotFound, RequestEntityTooLarge
 
 from odoo import api, models
 from odoo.exceptions import AccessDenied, AccessError, ConcurrencyError, UserError
@@ -25,6 +25,7 @@ DETAILS = {
     413: "The body is too large; the limit is 1 MiB.",
 }
 BUSY = "Too much is going on at once; please repeat the call."
+BODY_SECONDS = 10  # in which a body must arrive
 LONGEST_KEY = 256  # characters; Odoo's keys have 40
 
 
@@ -156,7 +157,11 @@ class IrHttp(models.AbstractModel):
         """
         # Of a body that comes in chunks, whose length nobody told, werkzeug cuts off silently what is beyond the limit.
         request.httprequest.max_content_length = limit + 1
-        if len(request.httprequest.get_data(cache=True)) > limit:
+        try:
+            size = len(request.httprequest.get_data(cache=True))
+        except ClientDisconnected as error:
+            raise problem(400, f"The body did not arrive, or not within {BODY_SECONDS} seconds.") from error
+        if size > limit:
             raise RequestEntityTooLarge
 
     @classmethod
