@@ -329,9 +329,7 @@ class IusedOrderInbox(models.AbstractModel):
     @api.model
     def _has_other_price(self, company, item):
         """Tell whether a price differs from our offer by more than the company tolerates."""
-        tolerance = company.iused_price_tolerance
-        if company.iused_price_tolerance_type == "percent":
-            tolerance *= item.offered / 100
+        tolerance = company.iused_price_tolerance / 100 * item.offered
         # The feed tells two decimals: half a cent is no difference.
         return abs(item.price - item.offered) > tolerance + 0.005 or not (item.price or item.offered)
 

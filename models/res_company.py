@@ -92,15 +92,8 @@ class ResCompany(models.Model):
         prefetch="iused",
     )
     iused_price_tolerance = fields.Float(
-        "iUsed Price Tolerance",
+        "iUsed Price Tolerance (%)",
         help="An order whose prices differ from our offer by more becomes a quotation, for a person to check.",
-        prefetch="iused",
-    )
-    iused_price_tolerance_type = fields.Selection(
-        [("percent", "% of our price"), ("amount", "per piece, in the company's currency")],
-        string="iUsed Price Tolerance In",
-        default="percent",
-        required=True,
         prefetch="iused",
     )
     iused_salesperson_id = fields.Many2one(
