@@ -7,8 +7,9 @@ It plays iUsed's side of the three integration points of iUsed's technical onboa
 - it polls an offer feed and says what in it is against the guide;
 - it pushes orders and remembers the external order ids it is answered, since only those may be shipped.
 
-It can be told to misbehave: refuse, answer late, hang, or drop the connection before or after it has taken a
-shipment update in. It binds 127.0.0.1 only and needs nothing but Python's standard library.
+It can be told to misbehave: refuse, answer late, hang, drop the connection before or after it has taken a shipment
+update in, or give an answer that is made to harm its reader (`HOSTILE`). It binds
+127.0.0.1 only and needs nothing but Python's standard library.
 
 In a test::
 
@@ -44,7 +45,7 @@ import threading
 import time
 import zlib
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -91,6 +92,8 @@ class Answer:
     :param body: what is sent as JSON; None sends no body
     :param delay: seconds to wait before answering
     :param hang: keep the connection open in silence, then cut it
+    :param hostile: what is sent instead of the body, or of all: a name in `HOSTILE`
+    :param pace: seconds between the bytes of an answer that drips
     """
 
     status: int | None
@@ -98,6 +101,8 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     hang: bool = False
+    hostile: str | None = None
+    pace: float = 1.0
 
 
 class Refusal(Exception):
@@ -142,6 +147,9 @@ class Fault:
     :param drop: cut the connection without an answer: "before" (or True) leaves the update out, "after" takes
         it in first, so that only the answer is lost
     :param hang: leave the update out and say nothing until healed, closed, or given up by the caller
+    :param hostile: give an answer that harms who reads it unguarded, a name in `HOSTILE`, with the status and headers
+        of the others. It ends the connection
+    :param pace: seconds between the bytes of a hostile answer that drips
     :param probability: share of the calls that are hit, over 0 up to 1; `times` counts only those
     :param seed: makes the choice of the calls hit repeatable
     """
@@ -152,6 +160,8 @@ class Fault:
     delay: float = 0.0
     drop: bool | str = False
     hang: bool = False
+    hostile: str | None = None
+    pace: float = 1.0
     probability: float = 1.0
     seed: int | None = None
     _random: random.Random = field(init=False, repr=False, compare=False)
@@ -170,7 +180,9 @@ class Fault:
             "delay must be a number of seconds from 0 to 3600": _is_number(self.delay) and 0 <= self.delay <= 3600,
             "drop must be false, true, 'before' or 'after'": self.drop is False or self.drop in ("before", "after"),
             "hang must be true or false": isinstance(self.hang, bool),
-            "drop and hang exclude each other": not (self.drop and self.hang),
+            f"hostile must be None or one of {', '.join(HOSTILE)}": self.hostile is None or self.hostile in HOSTILE,
+            "pace must be a number of seconds from 0 to 3600": _is_number(self.pace) and 0 <= self.pace <= 3600,
+            "drop, hang and hostile exclude each other": bool(self.drop) + self.hang + bool(self.hostile) <= 1,
             "probability must be a number over 0 up to 1": _is_number(self.probability) and 0 < self.probability <= 1,
             "seed must be None or a whole number": self.seed is None or type(self.seed) is int,
         }
@@ -206,11 +218,12 @@ class Fault:
         if usual is not None:
             # A call that is refused anyway stays refused: a fault must not hide that it was wrong.
             status = self.status if self.status and usual.status == 200 else usual.status
-            return replace(usual, status=status, headers={**usual.headers, **headers}, delay=self.delay)
-        if self.status < 400:
-            headers["Location"] = f"{url}/moved"
-        failure = problem(self.status, "The portal was told to fail.", headers=headers)
-        return replace(failure, delay=self.delay)
+            answer = replace(usual, status=status, headers={**usual.headers, **headers})
+        else:
+            if self.status < 400:
+                headers["Location"] = f"{url}/moved"
+            answer = problem(self.status, "The portal was told to fail.", headers=headers)
+        return replace(answer, delay=self.delay, hostile=self.hostile, pace=self.pace)
 
 
 @dataclass(frozen=True)
@@ -254,6 +267,92 @@ def parse_json(data: bytes | str) -> object:
         return json.loads(data, parse_constant=refuse)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+
+
+# -- answers that are made to harm their reader ------------------------------
+# Each is a function of an answer's status line and headers, which yields the bytes to send, a piece at a time; those
+# that end only with the connection go on for ever.
+
+BLOCK = b"A" * 65536
+
+
+def _endless_body(head: bytes) -> Iterator[bytes]:
+    yield head + b"\r\n"
+    while True:
+        yield BLOCK
+
+
+def _gzip_bomb(head: bytes) -> Iterator[bytes]:
+    """Each piece is a thousandth of what it becomes when it is unpacked."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    piece = packer.compress(bytes(1024 * 1024)) + packer.flush(zlib.Z_FULL_FLUSH)
+    yield head + b"Content-Encoding: gzip\r\n\r\n" + b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+    while True:
+        yield piece
+
+
+def _dripped_head(head: bytes) -> Iterator[bytes]:
+    yield from (head[place : place + 1] for place in range(len(head)))
+    yield from _each_byte(b"X-Drip: drip\r\n")
+
+
+def _dripped_body(head: bytes) -> Iterator[bytes]:
+    yield head + b"\r\n"
+    yield from _each_byte(b"drip ")
+
+
+def _each_byte(text: bytes) -> Iterator[bytes]:
+    while True:
+        yield from (text[place : place + 1] for place in range(len(text)))
+
+
+def _endless_headers(head: bytes) -> Iterator[bytes]:
+    """In lines that are as long as Python's HTTP client takes, which takes a hundred of them."""
+    yield head
+    while True:
+        yield b"X-More: " + BLOCK[:65000] + b"\r\n"
+
+
+def _endless_continue(head: bytes) -> Iterator[bytes]:
+    """The answer before the answer (RFC 9110, section 15.2.1), again and again."""
+    while True:
+        yield b"HTTP/1.1 100 Continue\r\n\r\n" * 1000
+
+
+def _endless_chunk(head: bytes) -> Iterator[bytes]:
+    """The length of a chunk, which never ends."""
+    yield head + b"Transfer-Encoding: chunked\r\n\r\n"
+    while True:
+        yield BLOCK
+
+
+def _nested_json(head: bytes) -> Iterator[bytes]:
+    yield head + b"Content-Length: 40000\r\n\r\n" + b"[" * 20000 + b"]" * 20000
+
+
+def _controls(head: bytes) -> Iterator[bytes]:
+    """NUL, line ends, a terminal's escapes, halves of characters: in the reason, and plain and escaped in the JSON."""
+    line, _end, headers = head.partition(b"\r\n")
+    body = b'{"detail": "one\\u0000two\\r\\nthree\\u001b[2J\\ud800\\u202efour",\r\n "\x00": "\x1b[2J"}\r\n'
+    yield line + b" \x00and\rmore\x1b[31m\r\n" + headers + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def _no_http(head: bytes) -> Iterator[bytes]:
+    yield b"SSH-2.0-portal\r\n\x00\xff\r\n"
+
+
+HOSTILE = {
+    "endless-body": _endless_body,
+    "gzip-bomb": _gzip_bomb,
+    "dripped-head": _dripped_head,
+    "dripped-body": _dripped_body,
+    "endless-headers": _endless_headers,
+    "endless-continue": _endless_continue,
+    "endless-chunk": _endless_chunk,
+    "nested-json": _nested_json,
+    "controls": _controls,
+    "no-http": _no_http,
+}
 
 
 def _is_number(value: object) -> bool:
@@ -593,6 +692,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang(released)
         if answer.status is None:
             self._cut()
+        elif answer.hostile:
+            self._harm(answer, released)
         else:
             self._send(answer)
 
@@ -643,6 +744,20 @@ class _Handler(BaseHTTPRequestHandler):
                 continue
             except OSError:
                 return
+
+    def _harm(self, answer: Answer, released: threading.Event):
+        """Send a hostile answer until it ends, `released` is set, or the caller has gone."""
+        reason = http.client.responses.get(answer.status, "")
+        headers = {"Content-Type": "application/json", **answer.headers, "Connection": "close"}
+        lines = [f"HTTP/1.1 {answer.status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
+        pieces = HOSTILE[answer.hostile]("".join(f"{line}\r\n" for line in lines).encode())
+        pause = answer.pace if answer.hostile.startswith("dripped-") else 0
+        with contextlib.suppress(OSError):
+            for piece in pieces:
+                self.wfile.write(piece)
+                if released.wait(pause):
+                    break
+        self._cut()
 
     def _cut(self):
         self.close_connection = True
@@ -1285,6 +1400,14 @@ def _parser() -> argparse.ArgumentParser:
         help="cut the connection without an answer, before or after taking the update in",
     )
     fail.add_argument("--hang", action="store_true", help="never answer")
+    fail.add_argument("--hostile", choices=HOSTILE, help="give an answer that harms who reads it unguarded")
+    fail.add_argument(
+        "--pace",
+        type=float,
+        default=1.0,
+        metavar="SECONDS",
+        help="between the bytes of a hostile answer that drips (default: %(default)s)",
+    )
     fail.add_argument(
         "--probability",
         type=float,
@@ -1386,6 +1509,8 @@ def _run_fail(args: argparse.Namespace) -> int:
         delay=args.delay,
         drop=args.drop,
         hang=args.hang,
+        hostile=args.hostile,
+        pace=args.pace,
         probability=args.probability,
         seed=args.seed,
     )

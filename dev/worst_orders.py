@@ -3,13 +3,13 @@
 By itself it tells what reading one of them takes in a process of its own, as JSON: worst_orders.py NAME
 """
 
-import importlib.util
 import json
 import sys
 import time
 from pathlib import Path
 
-TOOLS = Path(__file__).resolve().parents[1] / "tools"
+import addon_tools
+
 SIZE = 2**20  # bytes, the most that is taken
 ADDRESS = {"name": "J", "street": "Kade", "house_number": "1", "postal_code": "1234 AB", "city": "Ede", "country": "NL"}
 LINE = {"line_id": "1", "sku": "PHONE-0", "ean": "8710000000000", "name": "Phone", "quantity": 1, "price": 199}
@@ -17,16 +17,6 @@ EMOJI = "\U0001f600"  # makes any text take four bytes a character
 WIDE_SPACE = "\u2003"
 UNKNOWN = {**LINE, "sku": "UNKNOWN", "ean": "1"}  # refused without the work that Odoo has with a line
 MARKS = "\u0301\u0316"  # combining, and in the wrong order
-
-
-def load_reader():
-    """Return `tools.order_payload` without the addon, which would need Odoo."""
-    spec = importlib.util.spec_from_file_location(
-        "iused_tools", TOOLS / "__init__.py", submodule_search_locations=[str(TOOLS)]
-    )
-    sys.modules["iused_tools"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules["iused_tools"])
-    return importlib.import_module("iused_tools.order_payload")
 
 
 # Making them -----------------------------------------------------------------------------------------------------
@@ -209,7 +199,7 @@ def read(reader, body):
 
 def measure(name):
     """Return what reading a body took: `bytes` of it, `outcome`, `seconds`, `mib` more memory than before."""
-    reader, body = load_reader(), WORST[name]()
+    reader, body = addon_tools.load("order_payload"), WORST[name]()
     read(reader, dump(order()))  # so that modules and tables are there
     reset_peak("self")
     before, start = memory("self", "VmRSS"), time.monotonic()

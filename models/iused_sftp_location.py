@@ -1,7 +1,11 @@
 import logging
 import tempfile
 import time
+import traceback
 from datetime import timedelta
+
+import psycopg2
+from psycopg2.errors import DeadlockDetected, SerializationFailure
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
@@ -11,6 +15,7 @@ from odoo.tools import config
 
 from ..tools import sftp
 from ..tools.delivery import retry_seconds
+from ..tools.peer import clean
 
 _logger = logging.getLogger(__name__)
 
@@ -261,12 +266,16 @@ class IusedSftpLocation(models.Model):
         location_sudo = self.sudo()  # the secrets are closed to everybody; who may write may use them
         target = location_sudo._prepare_target()
         self.env["ir.cron"]._commit_progress()  # a slow server must not keep a transaction open
+        seen = target.host_key
         try:
-            seen = sftp.fetch_host_key(target.host, target.port, target.host_key)
-            if seen == target.host_key:
+            if target.host_key:
                 sftp.probe(target)
-        except sftp.SftpError as error:
-            return self._notify("danger", self._explain(error))
+            else:
+                seen = sftp.fetch_host_key(target.host, target.port)
+        except sftp.HostKeyChanged as error:
+            seen = error.host_key
+        except Exception as error:  # noqa: BLE001 - see `_as_sftp_error`
+            return self._notify("danger", self._explain(self._as_sftp_error(error)))
         if seen != target.host_key:
             location_sudo.seen_host_key = seen
             return self._notify("warning", self.env._("Compare the host key with the one that iUsed gave you."))
@@ -341,7 +350,7 @@ class IusedSftpLocation(models.Model):
             if number and end - time.monotonic() < self._run_seconds() / 2:
                 break
             # The scheduled action runs as the superuser; the secrets are closed to everybody else.
-            location.sudo()._upload_if_changed(end)
+            location.sudo()._take_turn(end)
             self.env["ir.cron"]._commit_progress(1)
         self.env["ir.cron"]._commit_progress(remaining=0)
         later = self.search(self._working_domain(), order="next_try", limit=1)
@@ -356,6 +365,21 @@ class IusedSftpLocation(models.Model):
         if limit < 0:
             limit = config["limit_time_real"]
         return limit * SHARE_OF_LIMIT or LONGEST_RUN
+
+    def _take_turn(self, end):
+        """Upload if need be, see `_upload_if_changed`. What goes wrong ends this location's turn and nobody else's."""
+        self.ensure_one()
+        try:
+            self._upload_if_changed(end)
+        except (SerializationFailure, DeadlockDetected):
+            self.env.cr.rollback()  # the settings changed meanwhile: the next run takes the new ones
+        except psycopg2.OperationalError:
+            raise  # the database is gone; so is everybody's work
+        except Exception as error:  # noqa: BLE001 - logged there
+            self.env.cr.rollback()
+            error = self._as_sftp_error(error)
+            if self.exists():
+                self._write_result(error, None, {})
 
     def _upload_if_changed(self, end):
         """Upload a location's offers, unless the server has them already.
@@ -395,9 +419,21 @@ class IusedSftpLocation(models.Model):
         """
         try:
             sftp.upload(target, file, seconds)
-        except sftp.SftpError as error:
-            return error
+        except Exception as error:  # noqa: BLE001 - see `_as_sftp_error`
+            return self._as_sftp_error(error)
         return None
+
+    def _as_sftp_error(self, error):
+        """Return an error as a `sftp.SftpError`. One that is none is written to the log, with the calls that led to it.
+
+        A server that means harm can make paramiko raise anything, whose words may be the server's own.
+        """
+        if isinstance(error, sftp.SftpError):
+            return error
+        kind, calls = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
+        words = clean(str(error), sftp.LONGEST_WORDS)
+        _logger.error("iUsed sFTP location %s: unexpected %s: %s\n%s", self.id, kind, words, calls)
+        return sftp.SftpError(sftp.UNEXPECTED, kind=kind)
 
     def _prepare_target(self):
         self.ensure_one()

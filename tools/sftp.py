@@ -9,12 +9,20 @@ import logging
 import posixpath
 import socket
 import threading
+import time
 from dataclasses import dataclass, field
+
+from .peer import clean, connect_within
 
 CONNECT_TIMEOUT = 10  # seconds
 BANNER_TIMEOUT = 15  # seconds until the server greets, and again until keys are agreed on
 AUTH_TIMEOUT = 30  # seconds
 CHANNEL_TIMEOUT = 30  # seconds without a sign of life, at any moment after that
+SESSION_TIMEOUT = 60  # seconds until files can be written, however the server trickles
+TEST_TIMEOUT = 30  # seconds for all of a test, which somebody waits for
+LARGEST_TALK = 512 * 1024  # bytes that a server may say to us, and besides:
+BYTES_PER_BYTE = 1 / 32  # for each byte that it is sent, which it confirms
+LONGEST_WORDS = 500  # characters of what a server says that are repeated
 # What OpenSSH 9 offers by default and still holds sound, without SHA-1; of it, what this paramiko knows is offered.
 SOUND_KEX = {
     "mlkem768x25519-sha256",
@@ -63,14 +71,20 @@ def _lt(text):
     return text
 
 
+UNEXPECTED = _lt("Unexpected error: %(kind)s")
+
+
 class SftpError(Exception):
     """An upload or a test failed; the text says why, for people, without a secret.
 
-    :ivar text: in English, with the names of the values in `%(name)s`
-    :ivar values: texts, or another `SftpError` that is the cause
+    :ivar text: in English, ours, with the names of the values in `%(name)s`
+    :ivar values: texts, which may be the server's words and are cleaned, or another `SftpError` that is the cause
     """
 
     def __init__(self, text, **values):
+        values = {
+            name: clean(value, LONGEST_WORDS) if isinstance(value, str) else value for name, value in values.items()
+        }
         super().__init__(text % values if values else text)
         self.text = text
         self.values = values
@@ -153,7 +167,7 @@ def fetch_host_key(host, port, pinned=None):
     :param pinned: the key that was accepted, whose kind is asked for first
     :raises SftpError: where there is no server, or no sound one
     """
-    with _described(), _negotiated(host, port, BANNER_TIMEOUT * 2, pinned) as transport:
+    with _described(), _negotiated(host, port, TEST_TIMEOUT, pinned) as transport:
         return _shown_key(transport)
 
 
@@ -168,10 +182,11 @@ def upload(target, file, seconds):
     """
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
-    with _described(), _session(target, seconds) as sftp:
+    with _described(), _session(target, seconds, size) as sftp:
         try:
             with _told(_lt("The file %(path)s cannot be written: %(cause)s"), path=target.part_path):
-                sftp.putfo(file, target.part_path, file_size=size)  # and compares the size there
+                sftp.putfo(file, target.part_path, file_size=size, confirm=False)
+                _check_size(sftp, target.part_path, size)
             renaming = _lt("The file %(path)s cannot be renamed to %(name)s: %(cause)s")
             with _told(renaming, path=target.part_path, name=target.file_name):
                 _replace(sftp, target)
@@ -186,12 +201,25 @@ def probe(target):
 
     :raises SftpError: with what is in the way
     """
-    seconds = BANNER_TIMEOUT * 2 + AUTH_TIMEOUT
     text = _lt("The folder %(folder)s cannot be used: %(cause)s")
-    with _described(), _session(target, seconds) as sftp, _told(text, folder=target.folder or "."):
+    with _described(), _session(target, TEST_TIMEOUT) as sftp, _told(text, folder=target.folder or "."):
         with sftp.open(target.part_path, "w"):
             pass
         sftp.remove(target.part_path)
+
+
+def _check_size(sftp, path, size):
+    """Compare a file's size there with ours, as `putfo` does by `stat`; but that makes as many extended attributes as
+    the server says there are, 2**32 of them if it likes. The size comes before them.
+
+    :raises OSError: when it is another
+    """
+    import paramiko.sftp
+
+    _kind, answer = sftp._request(paramiko.sftp.CMD_STAT, path)
+    answer.get_int()  # which attributes there are
+    if (there := answer.get_int64()) != size:
+        raise OSError(f"size mismatch in put!  {there} != {size}")
 
 
 def _replace(sftp, target):
@@ -205,15 +233,19 @@ def _replace(sftp, target):
 
 
 @contextlib.contextmanager
-def _session(target, seconds):
-    """Give an `SFTPClient` that is logged in to the server with the pinned key."""
+def _session(target, seconds, size=0):
+    """Give an `SFTPClient` that is logged in to the server with the pinned key.
+
+    :param int size: bytes that will be sent
+    """
     import paramiko
 
-    with _negotiated(target.host, target.port, seconds, target.host_key) as transport:
+    with _negotiated(target.host, target.port, seconds, target.host_key, size) as transport:
         if (shown := _shown_key(transport)) != target.host_key:
             raise HostKeyChanged(shown)
-        _log_in(transport, target)
-        sftp = paramiko.SFTPClient.from_transport(transport)
+        with _given_up_after(SESSION_TIMEOUT, transport):
+            _log_in(transport, target)
+            sftp = paramiko.SFTPClient.from_transport(transport)
         sftp.get_channel().settimeout(CHANNEL_TIMEOUT)
         yield sftp
 
@@ -235,34 +267,53 @@ def _log_in(transport, target):
 
 
 @contextlib.contextmanager
-def _negotiated(host, port, seconds, pinned=None):
+def _negotiated(host, port, seconds, pinned=None, size=0):
     """Give a `Transport` that agreed on keys, but is not logged in. It is closed after so many seconds.
 
     :param pinned: the host key that is expected: of the several that a server may have, it shows that kind first
+    :param int size: bytes that will be sent
     """
     import paramiko
 
-    sock = socket.create_connection((host, port), CONNECT_TIMEOUT)
+    end = time.monotonic() + seconds
+    sock = connect_within(seconds, lambda: socket.create_connection((host, port), CONNECT_TIMEOUT))
+    sock = _BoundedSocket(fileno=sock.detach())
+    sock.left = LARGEST_TALK + size * BYTES_PER_BYTE
     try:
         transport = paramiko.Transport(sock, disabled_algorithms={"pubkeys": UNSOUND_SIGNATURES})
     except BaseException:
         sock.close()
         raise
-    # A server that trickles keeps every time-out of paramiko's from passing.
+    try:
+        with _given_up_after(seconds, transport, end):
+            transport.set_log_channel(LOG_CHANNEL)
+            transport.packetizer.read_message = _bound_messages(transport.packetizer.read_message)
+            transport.banner_timeout = transport.handshake_timeout = BANNER_TIMEOUT
+            transport.auth_timeout = AUTH_TIMEOUT
+            transport.channel_timeout = CHANNEL_TIMEOUT
+            _choose_algorithms(transport.get_security_options(), pinned)
+            transport.start_client(timeout=BANNER_TIMEOUT * 2)
+            if not transport.initial_kex_done:
+                raise TimeoutError
+            yield transport
+    finally:
+        transport.close()
+
+
+@contextlib.contextmanager
+def _given_up_after(seconds, transport, end=None):
+    """Close a connection when what is done inside takes longer: a server that trickles keeps every time-out of
+    paramiko's from passing.
+
+    :param float end: on the monotonic clock, where the seconds have begun already
+    """
     overdue = threading.Event()
-    watchdog = threading.Timer(seconds, lambda: (overdue.set(), transport.close()))
+    left = seconds if end is None else end - time.monotonic()
+    watchdog = threading.Timer(left, lambda: (overdue.set(), transport.close()))
     watchdog.daemon = True
     watchdog.start()
     try:
-        transport.set_log_channel(LOG_CHANNEL)
-        transport.banner_timeout = transport.handshake_timeout = BANNER_TIMEOUT
-        transport.auth_timeout = AUTH_TIMEOUT
-        transport.channel_timeout = CHANNEL_TIMEOUT
-        _choose_algorithms(transport.get_security_options(), pinned)
-        transport.start_client(timeout=BANNER_TIMEOUT * 2)
-        if not transport.get_remote_server_key():
-            raise TimeoutError
-        yield transport
+        yield
     except Exception as error:
         if overdue.is_set():
             raise SftpError(
@@ -271,7 +322,41 @@ def _negotiated(host, port, seconds, pinned=None):
         raise
     finally:
         watchdog.cancel()
-        transport.close()
+
+
+class _BoundedSocket(socket.socket):
+    """Takes no more than `left` bytes in: paramiko keeps a greeting, or a packet of up to 4 GiB, until it is whole."""
+
+    def recv(self, size, *flags):
+        data = super().recv(size, *flags)
+        self.left -= len(data)
+        if self.left < 0:
+            raise OSError(errno.EMSGSIZE, "The server says too much.")
+        return data
+
+
+def _bound_messages(read_message):
+    """Let the messages that are lists end where their bytes end: paramiko goes on with zeros, and would read as many
+    entries as the server says there are, up to 2**32.
+
+    :param read_message: a packetizer's, which returns a message's type and its `Message`
+    """
+    import paramiko
+
+    class Bounded(paramiko.Message):
+        def get_bytes(self, size):
+            data = self.packet.read(size)
+            if len(data) < size:
+                raise paramiko.SSHException("A message ends too early.")
+            return data
+
+    def read():
+        kind, message = read_message()
+        if kind in (paramiko.common.MSG_EXT_INFO, paramiko.common.MSG_USERAUTH_INFO_REQUEST):
+            message.__class__ = Bounded
+        return kind, message
+
+    return read
 
 
 def _choose_algorithms(options, pinned):
@@ -341,5 +426,8 @@ def _describe(error):
         errno.EACCES: _lt("permission denied."),
         errno.EHOSTUNREACH: _lt("The server cannot be reached."),
         errno.ENETUNREACH: _lt("The server cannot be reached."),
+        errno.EMSGSIZE: _lt("The server says more than a server of files has to."),
     }
-    return SftpError(known.get(getattr(error, "errno", None)) or str(error) or type(error).__name__)
+    if text := known.get(getattr(error, "errno", None)):
+        return SftpError(text)
+    return SftpError("%(detail)s", detail=str(error) or type(error).__name__)

@@ -1,9 +1,7 @@
 """The call to iUsed's shipment webhook, and what its answer means. Plain Python without Odoo."""
 
 import json
-import logging
 import math
-import threading
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -13,7 +11,10 @@ from urllib.parse import urlsplit
 
 import requests
 
-TIMEOUT = (5, 20)  # seconds to connect, to read
+from .bounded_http import open_session, read_body, within
+from .peer import clean
+
+TIMEOUT = (5, 20)  # seconds to connect, to read; a call takes no longer than both
 USER_AGENT = "sale_iused/19.0.1.0.0 (Odoo)"
 RETRIED_STATUSES = {408, 425, 429}
 # They say that the address or its token is wrong: no other update would fare better.
@@ -23,19 +24,6 @@ SENTENCES = ("detail", "message", "error", "title")  # keys of an answer that ho
 LONGEST_ANSWER = 2000  # bytes of an answer that are kept
 MASK = "***"
 LONGEST_RETRY_AFTER = 24 * 3600  # seconds
-
-_calling = threading.local()
-
-
-class _Silence(logging.Filter):
-    """Drops what the HTTP library logs of a call of ours: at level DEBUG it would write the address down."""
-
-    def filter(self, record):
-        return not getattr(_calling, "now", False)
-
-
-for _name in ("urllib3.connectionpool", "urllib3.util.retry"):
-    logging.getLogger(_name).addFilter(_Silence())
 
 
 @dataclass(frozen=True)
@@ -68,19 +56,6 @@ class Outcome:
         return bool(self.status)
 
 
-def open_session(url):
-    """Return a `requests.Session` for many calls to one address.
-
-    Proxies and certificates are looked up in the environment once and not for each call, which takes longer than all
-    else on our side; a `.netrc` is not looked at.
-    """
-    session = requests.Session()
-    settings = session.merge_environment_settings(url, {}, None, None, None)
-    session.trust_env = False
-    session.proxies, session.verify = settings["proxies"], settings["verify"]
-    return session
-
-
 class Webhook:
     """iUsed's webhook, for many calls in a row: one connection, and one call made beforehand.
 
@@ -111,21 +86,34 @@ class Webhook:
         :rtype: Outcome
         """
         start = time.monotonic()
-        _calling.now = True
         try:
-            call = self._prepare(body, event_id)
-            with self._session.send(call, timeout=TIMEOUT, allow_redirects=False, stream=True) as response:
-                outcome = judge(
-                    response.status_code,
-                    mask(response.reason or "", self._secrets),
-                    mask(_read_answer(response), self._secrets),
-                    response.headers.get("Retry-After"),
-                )
-        except (requests.RequestException, ValueError, UnicodeError) as error:  # a proxy's answer can be no HTTP at all
+            answered = self._exchange(body, event_id)
+        except Exception as error:  # noqa: BLE001 - odd answers raise odd errors, whose texts repeat the address
             outcome = Outcome(Outcome.RETRY, _describe(error))
-        finally:
-            _calling.now = False
+        else:
+            outcome = judge(*answered, secrets=self._secrets)
         return replace(outcome, duration=time.monotonic() - start)
+
+    def _exchange(self, body, event_id):
+        """Make the call.
+
+        :return: the answer's status, reason, body and `Retry-After`, in its own words
+        """
+        with (
+            within(TIMEOUT),
+            self._session.send(
+                self._prepare(body, event_id), timeout=TIMEOUT, allow_redirects=False, stream=True
+            ) as response,
+        ):
+            # We ask for none that is packed. What is all the same may be a thousand times as large once it is unpacked.
+            packed = response.headers.get("Content-Encoding", "identity") != "identity"
+            answer = read_body(response).decode(errors="replace")
+            return (
+                response.status_code,
+                response.reason or "",
+                "" if packed else answer,
+                response.headers.get("Retry-After"),
+            )
 
     def _prepare(self, body, event_id):
         """Return the call as `requests` makes it.
@@ -162,12 +150,12 @@ def probe(method, url, timeout=TIMEOUT):
     Never raises for what the network or the other side does.
 
     :param str url: may be a secret: it is not repeated
-    :param timeout: seconds to connect, to read
+    :param timeout: seconds to connect, to read; it takes no longer than both
     :rtype: Probe
     """
-    _calling.now = True
     try:
         with (
+            within(timeout),
             open_session(url) as session,
             session.request(
                 method,
@@ -178,25 +166,19 @@ def probe(method, url, timeout=TIMEOUT):
                 stream=True,
             ) as response,
         ):
-            allowed = response.headers.get("Allow", "").upper().replace(" ", "").split(",")
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            return Probe(response.status_code, frozenset(filter(None, allowed)), media_type)
+            return Probe(response.status_code, _read_methods(response.headers), clean(media_type, LONGEST_TEXT))
     except requests.exceptions.Timeout:
         return Probe(trouble="timeout")
     except requests.exceptions.SSLError:
         return Probe(trouble="certificate")
-    except (requests.RequestException, ValueError, UnicodeError):
+    except Exception:  # noqa: BLE001 - see `Webhook.send`
         return Probe(trouble="connection")
-    finally:
-        _calling.now = False
 
 
-def _read_answer(response):
-    """Return the beginning of an answer as text. The status has come: what is wrong with the rest changes nothing."""
-    try:
-        return next(response.iter_content(LONGEST_ANSWER), b"").decode(errors="replace")
-    except requests.RequestException:
-        return ""
+def _read_methods(headers):
+    names = headers.get("Allow", "")[:LONGEST_TEXT].upper().replace(" ", "").split(",")
+    return frozenset(name for name in names if name.isascii() and name.isalpha())
 
 
 def secret_parts(url):
@@ -221,14 +203,18 @@ def mask_path(url):
     return f"{path}?{MASK}" if parts.query else path
 
 
-def judge(status, reason, answer, retry_after=None):
+def judge(status, reason, answer, retry_after=None, secrets=()):
     """Tell what an answer means: 2xx is success, 3xx and most 4xx will not get better by themselves.
 
     :param str retry_after: the header `Retry-After` (RFC 9110, section 10.2.3): seconds or a date
+    :param secrets: what is masked in the answer's words, see `secret_parts`
     :rtype: Outcome
     """
-    answer = answer.replace("\x00", "")  # which PostgreSQL does not take
-    text = " ".join(f"HTTP {status} {reason or ''} {' '.join(_gist(answer).split())[:LONGEST_TEXT]}".split())
+    answer = clean(answer)
+    # Masked before anything is cut off, which may be the end of a secret; what JSON may have written otherwise, too.
+    reason, answer, gist = (mask(words, secrets) for words in (clean(reason or ""), answer, clean(_gist(answer))))
+    text = " ".join(f"HTTP {status} {reason[:LONGEST_TEXT]} {' '.join(gist.split())[:LONGEST_TEXT]}".split())
+    answer = answer.encode()[:LONGEST_ANSWER].decode(errors="ignore")
     if 200 <= status < 300:
         return Outcome(Outcome.ACCEPTED, text, status, answer=answer)
     if status >= 500 or status in RETRIED_STATUSES:
@@ -241,7 +227,7 @@ def _gist(answer):
     """Return what an answer says to people: the sentence in it, if it is JSON with one; else all of it."""
     try:
         document = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return answer
     if not isinstance(document, dict):
         return answer
@@ -257,7 +243,7 @@ def _seconds(retry_after):
     except ValueError:
         try:
             moment = parsedate_to_datetime(retry_after)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         seconds = (moment.replace(tzinfo=moment.tzinfo or timezone.utc) - datetime.now(timezone.utc)).total_seconds()
     return min(max(seconds, 0), LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None

@@ -1,17 +1,14 @@
 """The door before iUsed's routes: so many at a time, in the order of coming, and nobody waits for ever."""
 
-import importlib.util
 import multiprocessing
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
+import addon_tools
 import pytest
 
-_spec = importlib.util.spec_from_file_location("iused_door", Path(__file__).resolve().parents[2] / "tools/door.py")
-door_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(door_module)
+door_module = addon_tools.load("door")
 Door, WorkerDoor, Full = door_module.ThreadDoor, door_module.WorkerDoor, door_module.Full
 
 

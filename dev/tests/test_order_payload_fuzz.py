@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 DEV_FOLDER = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(DEV_FOLDER))
 
+import addon_tools  # noqa: E402
 import wild_json  # noqa: E402
 import worst_orders  # noqa: E402
 
-reader = worst_orders.load_reader()
+reader = addon_tools.load("order_payload")
 
 MOST_MEMORY = 32  # MiB; half of what a push may take, for it is not all that is done with it
 HANGS = 30  # seconds; starting the process included

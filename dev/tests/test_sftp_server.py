@@ -1,6 +1,5 @@
 """Uploads by sFTP against a real OpenSSH server, over good and bad networks. Needs no Odoo but for the last test."""
 
-import importlib
 import io
 import json
 import os
@@ -9,12 +8,12 @@ import sys
 import threading
 import time
 
+import addon_tools
 import pytest
-from test_order_payload_fuzz import TOOLS  # which makes `iused_tools` importable
 
 from sshd import Sshd, Throttle, find, make_key, why_no_passwords
 
-sftp = importlib.import_module("iused_tools.sftp")
+sftp = addon_tools.load("sftp")
 
 OLD, NEW = b"[]\n", b'[{"sku": "NEW"}]\n'
 PASSWORD = "correct horse é"
@@ -243,7 +242,7 @@ def test_a_hundred_thousand_offers_beside_plain_sftp(server, tmp_path, capsys):
         file.writelines(OFFER % (number, number) for number in range(100_000))
         file.write("]\n")
     done = subprocess.run(
-        [sys.executable, "-c", UPLOAD, str(TOOLS), str(feed), json.dumps(vars(target_of(server)))],
+        [sys.executable, "-c", UPLOAD, str(addon_tools.TOOLS), str(feed), json.dumps(vars(target_of(server)))],
         capture_output=True,
         text=True,
         check=False,
