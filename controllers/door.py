@@ -81,6 +81,34 @@ def _stop_reading(sock):
         sock.shutdown(socket.SHUT_RD)
 
 
+class Answer:
+    """What Odoo answers, before it is sent.
+
+    Where the database fails before a route is looked at, Odoo answers as if there were none: 404 or 500, as a page for
+    people. After that iUsed would not repeat the call.
+    """
+
+    def __init__(self, call, application, environ):
+        self.status, self._headers = "", []
+        self._body = call(application, environ, self._start)
+
+    def _start(self, status, headers, *_error):
+        self.status, self._headers = status, headers
+
+    @property
+    def is_for_people(self):
+        return any(name.lower() == "content-type" and "html" in value for name, value in self._headers)
+
+    def pass_on(self, start_response):
+        start_response(self.status, self._headers)
+        return self._body
+
+
+def _ask_to_come_again(environ, start_response):
+    busy = problem(503, BUSY, headers={"Retry-After": str(random.randint(*RETRY_AFTER))})
+    return busy.get_response(environ)(environ, start_response)
+
+
 def through_the_door(call):
     """Wrap the application: calls of iUsed's routes pass the door, all others go on at once."""
 
@@ -92,13 +120,15 @@ def through_the_door(call):
         door = POLLS if path.startswith(f"{ROUTE_PREFIX}/offers") else OTHERS
         try:
             with door.passed(), _timely_body(environ):
-                answer = call(self, environ, start_response)
-            if count := door.take_turned_away():
-                _logger.warning("%s calls of iUsed were asked to come again, as too many came at once", count)
-            return answer
+                answer = Answer(call, self, environ)
         except Full:
-            busy = problem(503, BUSY, headers={"Retry-After": str(random.randint(*RETRY_AFTER))})
-            return busy.get_response(environ)(environ, start_response)
+            return _ask_to_come_again(environ, start_response)
+        if count := door.take_turned_away():
+            _logger.warning("%s calls of iUsed were asked to come again, as too many came at once", count)
+        if answer.is_for_people:
+            _logger.warning("A call of iUsed was not answered by its route, but %s", answer.status)
+            return _ask_to_come_again(environ, start_response)
+        return answer.pass_on(start_response)
 
     wrapper.iused_door = True
     return wrapper

@@ -1,9 +1,12 @@
 """Who gets in: keys, companies, and the refusals that machines can read."""
 
 import base64
+from unittest.mock import patch
 
 from psycopg2 import InterfaceError
 
+from odoo.http import RegistryError, Request
+from odoo.sql_db import PoolError
 from odoo.tests import tagged
 
 from .common import IusedHttpCase
@@ -93,6 +96,20 @@ class TestAccess(IusedHttpCase):
             answer = self._call("GET", "/offers")
         self.assertProblem(answer, 503)
         self.assertTrue(answer.headers["Retry-After"].isdigit())
+
+    def test_database_that_fails_before_any_route_is_looked_at_is_no_unknown_address(self):
+        for error in (RegistryError("unusable"), PoolError("The Connection Pool Is Full")):
+            with (
+                self.subTest(error=error),
+                patch.object(Request, "_serve_db", side_effect=error),
+                self.assertLogs("odoo", "WARNING"),
+            ):
+                for method, path in (("GET", "/offers"), ("POST", "/orders"), ("GET", "/openapi.json")):
+                    answer = self._call(method, path)
+                    self.assertProblem(answer, 503)
+                    self.assertTrue(answer.headers["Retry-After"].isdigit())
+                page = self.url_open("/web/login", allow_redirects=False)
+                self.assertNotIn("problem", page.headers.get("Content-Type", ""), "Odoo's own pages stay as they are")
 
     def test_unexpected_error_500_tells_nothing(self):
         def crash(*_args, **_choice):

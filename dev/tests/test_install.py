@@ -29,6 +29,7 @@ env["iused.sftp.location"].create({"host": "sftp.invalid", "username": "refurb",
 settings = {"iused_stock_buffer": 1, "iused_key_serial": "imei", "iused_retention_days": 33}
 env["res.config.settings"].create(settings).execute()
 env.ref("sale_iused.ir_cron_upload_offers").interval_number = 7
+env.cr.commit()
 push = {"method": "POST", "path": "/iused/v1/orders", "request_body": "{}", "idempotency_key": "", "duration": 0.1}
 env["iused.exchange"].sudo()._log_refused(env.company, push, 422, '{"detail": "no lines"}')
 result = {"orders": (delivered + waiting).mapped("name")}

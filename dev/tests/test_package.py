@@ -24,7 +24,16 @@ def package(tmp_path_factory):
 def test_package_holds_the_addon_and_nothing_of_its_development(package):
     names = [name.removeprefix("sale_iused/") for name in package.namelist()]
     assert not [name for name in package.namelist() if not name.startswith("sale_iused/")]
-    assert {"__manifest__.py", "README.md", "LICENSE", "static/description/icon.png"} <= set(names)
+    needed = {
+        "README.md",
+        "SECURITY.md",
+        "docs/settings.md",
+        "docs/daily-work.md",
+        "docs/sftp.md",
+        "docs/http-contract.md",
+    }
+    assert {"__manifest__.py", "LICENSE", "static/description/icon.png", *needed} <= set(names)
+    assert not {"CONTRIBUTING.md", "docs/architecture.md"} & set(names)
     folders = {name.partition("/")[0] for name in names if "/" in name}
     assert not {"dev", "tests", ".ci", ".dev"} & folders
     assert {"controllers", "data", "models", "security", "static", "tools", "views", "wizards"} <= folders
