@@ -1,5 +1,4 @@
 import hashlib
-import json
 import random
 import re
 import time as clock
@@ -199,7 +198,7 @@ class IusedOrderInbox(models.AbstractModel):
         return (
             known.state != "cancel"
             and self._has_lines(known, payload)
-            and known.iused_address_digest == self._address_digest(payload)
+            and known.iused_address_digest == payload.address_digest
         )
 
     @api.model
@@ -390,8 +389,8 @@ class IusedOrderInbox(models.AbstractModel):
             "note": plaintext2html(payload.note) if payload.note else False,
             "iused_reference": payload.order_id,
             "iused_ordered_at": payload.created_at or False,
-            "iused_lines_digest": self._lines_digest(company, payload),
-            "iused_address_digest": self._address_digest(payload),
+            "iused_lines_digest": payload.lines_digest(company.currency_id.name),
+            "iused_address_digest": payload.address_digest,
             "order_line": [Command.create(line) for line in lines],
         }
         if company.iused_salesperson_id:
@@ -420,23 +419,6 @@ class IusedOrderInbox(models.AbstractModel):
             "iused_line_reference": item.line.line_id or False,
         }
 
-    @api.model
-    def _lines_digest(self, company, payload):
-        """Return what tells two sets of lines apart, in whatever order they come; no currency means the company's."""
-        lines = [
-            [line.line_id, line.sku, line.ean, line.quantity, "" if line.price is None else str(line.price.normalize())]
-            for line in payload.lines
-        ]
-        currency = payload.currency or company.currency_id.name
-        return hashlib.sha256(json.dumps([currency, sorted(lines)]).encode()).hexdigest()
-
-    @api.model
-    def _address_digest(self, payload):
-        """Return what tells two addresses apart; one street joined and split is the same address."""
-        address = payload.shipping_address
-        whole = replace(address, street=address.street_line, house_number="", house_number_addition="")
-        return hashlib.sha256(json.dumps(list(vars(whole).values())).encode()).hexdigest()
-
     # A known one -----------------------------------------------------------------------------------------------------
 
     @api.model
@@ -452,7 +434,7 @@ class IusedOrderInbox(models.AbstractModel):
             raise problem(409, f"{name}, which was cancelled; a new order needs a new reference.")
         if not self._has_lines(order, payload):
             raise problem(409, f"{name} with other lines.")
-        digest = self._address_digest(payload)
+        digest = payload.address_digest
         if order.iused_address_digest == digest:
             return
         if order._iused_has_shipped():
@@ -463,7 +445,7 @@ class IusedOrderInbox(models.AbstractModel):
     @api.model
     def _has_lines(self, order, payload):
         """Tell whether a push has the lines that the order was made of."""
-        return order.iused_lines_digest == self._lines_digest(order.company_id, payload)
+        return order.iused_lines_digest == payload.lines_digest(order.company_id.currency_id.name)
 
     @api.model
     def _receive_cancellation(self, company, reference):

@@ -862,7 +862,7 @@ class TestBounds(PayloadCase):
         for line in ({}, [], {"sku": ["x"], "quantity": -1}, {"ean": 1.5, "price": "x"}, DOCUMENTED["lines"][0]):
             document = self.document({"lines": [line] * 200, "currency": 5})
             with self.subTest(line):
-                with mock.patch.object(reader, "MAX_FAULTS", 10_000):
+                with mock.patch.object(reader.reader, "MAX_FAULTS", 10_000):
                     all_faults, _none = self.told(document)
                 faults, more = self.told(document)
                 self.assertEqual(faults, all_faults[:100])
@@ -1071,3 +1071,27 @@ class TestJson(BaseCase):
     def test_brackets_in_text_do_not_nest(self):
         text = '[{"' * 100 + "\\"
         self.assertEqual(reader.parse_json(json.dumps([text, text]).encode()), [text, text])
+
+
+class TestDigests(BaseCase):
+    """What is compared with the push before is stored: it may not change from one version to the next."""
+
+    def test_digests_are_those_that_are_stored(self):
+        order = reader.read_order(
+            {
+                "order_id": "IU-1",
+                "shipping_address": {
+                    "name": "Sanne de Vries",
+                    "street": "Dorpsstraat 12 A",
+                    "postal_code": "9711AB",
+                    "city": "Groningen",
+                    "country": "NL",
+                },
+                "lines": [
+                    {"line_id": "1", "sku": "A", "quantity": 2, "price": 199.50},
+                    {"ean": "4006381333931", "quantity": 1},
+                ],
+            }
+        )
+        self.assertEqual(order.lines_digest("EUR"), "985fe9bd60be1dcc3579df8ad9ef3025eae8e9b4c91f87f4f76c61fcd30a9dca")
+        self.assertEqual(order.address_digest, "a3af4afd6ca202d20893459c167689010f16f10dbbb0366ae00d012e9b27c88e")

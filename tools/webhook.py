@@ -1,11 +1,13 @@
 """The call to iUsed's shipment webhook, and what its answer means. Plain Python without Odoo."""
 
+import ast
 import json
 import math
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -15,7 +17,8 @@ from .bounded_http import open_session, read_body, within
 from .peer import clean
 
 TIMEOUT = (5, 20)  # seconds to connect, to read; a call takes no longer than both
-USER_AGENT = "sale_iused/19.0.1.0.0 (Odoo)"
+_MANIFEST = ast.literal_eval((Path(__file__).parents[1] / "__manifest__.py").read_text())
+USER_AGENT = f"sale_iused/{_MANIFEST['version']} (Odoo)"
 RETRIED_STATUSES = {408, 425, 429}
 # They say that the address or its token is wrong: no other update would fare better.
 CLOSED_STATUSES = {401, 403, 404, 410}
