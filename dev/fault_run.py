@@ -20,7 +20,7 @@ from bootstrap import DEV, ROOT, say
 from services import ADDON, Odoo, Postgres, base_database, odoo_once, odoo_script, write_config
 
 DATABASE = "iused_faults"
-SCRIPT = ROOT / "dev/shell_shipments.py"
+SCRIPT = ROOT / "dev/shell/shipments.py"
 SERVERS = 2
 FAULTS = [
     {"status": 500},

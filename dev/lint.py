@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
 from lxml import etree
 
 import odoo.release
@@ -61,6 +62,18 @@ def check_xml():
     return not faults
 
 
+def check_yaml():
+    print("$ YAML ...", flush=True)
+    faults = []
+    for name in sources("*.yml") + sources("*.yaml"):
+        try:
+            yaml.safe_load((ROOT / name).read_text())
+        except yaml.YAMLError as error:
+            faults.append(f"{name}: {error}")
+    print("\n".join(faults), end="\n" if faults else "")
+    return not faults
+
+
 def main():
     python = [name for name in sources("*.py") if not name.startswith("dev/")]
     # pylint-odoo looks for the addon by its folder's name.
@@ -80,6 +93,7 @@ def main():
             env={**os.environ, "PYTHONPATH": str(addon.parent)},
         ),
         check_xml(),
+        check_yaml(),
     ]
     print("lint: clean" if all(results) else "lint: NOT clean")
     return 0 if all(results) else 1

@@ -26,7 +26,7 @@ def prepare(postgres, database, pieces, **options):
     postgres.copy(base_database(postgres), database)
     config = write_config(DEV / f"{database}.conf", postgres, database, **options)
     odoo_once(postgres, config, DEV / f"{database}_install.log", "-i", ADDON, "--no-http")
-    known = odoo_script(postgres, config, ROOT / "dev/order_data.py", DEV / f"{database}_data.log", pieces=pieces)
+    known = odoo_script(postgres, config, ROOT / "dev/shell/order_data.py", DEV / f"{database}_data.log", pieces=pieces)
     return config, known
 
 

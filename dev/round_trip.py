@@ -95,7 +95,7 @@ def prepare_database(postgres, config, fresh):
         say("Odoo: the demo database: installing the addon, adding phones ...")
         postgres.copy(base, DATABASE)
         odoo_once(postgres, config, DEV / "install.log", "-i", ADDON, "--no-http")
-        made = odoo_script(postgres, config, ROOT / "dev/sample_data.py", DEV / "sample_data.log", **WAREHOUSE)
+        made = odoo_script(postgres, config, ROOT / "dev/shell/sample_data.py", DEV / "sample_data.log", **WAREHOUSE)
         state = {**made, "digest": digest, "portal_token": secrets.token_hex(16)}
     elif state["digest"] != digest:
         say("Odoo: the addon changed, upgrading the demo database ...")

@@ -50,9 +50,9 @@ class TestImport(IusedCase):
         return self.env[model].browse(result.get("ids") or []), result["messages"]
 
     def _read_documented_rows(self):
-        """Return the rows of the file that the README shows."""
-        with open(f"{get_module_path('sale_iused')}/README.md", encoding="utf-8") as readme:
-            return list(csv.reader(re.search(r"```csv\n(.*?)```", readme.read(), re.DOTALL).group(1).splitlines()))
+        """Return the rows of the file that the documents show."""
+        with open(f"{get_module_path('sale_iused')}/docs/daily-work.md", encoding="utf-8") as document:
+            return list(csv.reader(re.search(r"```csv\n(.*?)```", document.read(), re.DOTALL).group(1).splitlines()))
 
     def _make_rows(self, number):
         """Return the documented headings, and rows of so many phones."""

@@ -47,7 +47,7 @@ def make_database(postgres):
 def refurbisher(postgres, make_database):
     """A connected refurbisher: Odoo with two worker processes and a cron worker, and the simulated portal."""
     database = make_database(workers=2, max_cron_threads=1)
-    made = odoo_script(postgres, database.config, DEV_FOLDER / "sample_data.py", database.log, **WAREHOUSE)
+    made = odoo_script(postgres, database.config, DEV_FOLDER / "shell/sample_data.py", database.log, **WAREHOUSE)
     with Portal() as portal, Odoo(postgres, database.config, database.log) as odoo:
         yield SimpleNamespace(
             odoo=odoo,

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
-from bench_burst import Target, burst, make_orders
 from conftest import DEV_FOLDER
 
+from benches.burst import Target, burst, make_orders
 from services import odoo_script
 
 PIECES = 600
@@ -22,7 +22,7 @@ LIMIT = 15  # seconds for a server to end. Odoo lets requests go on for one seco
 @pytest.fixture(scope="module")
 def phones(postgres, make_database):
     database = make_database()
-    script = DEV_FOLDER / "order_data.py"
+    script = DEV_FOLDER / "shell/order_data.py"
     known = odoo_script(postgres, database.config, script, database.log, pieces=PIECES)
     return SimpleNamespace(postgres=postgres, database=database.name, known=known)
 

@@ -3,9 +3,9 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from bench_burst import Target, make_orders
 from conftest import DEV_FOLDER
 
+from benches.burst import Target, make_orders
 from services import odoo_script
 
 ORDERS = 30
@@ -25,7 +25,7 @@ MADE = """
 
 def test_crashes_neither_lose_nor_double_an_order(postgres, make_database):
     database = make_database()
-    script = DEV_FOLDER / "order_data.py"
+    script = DEV_FOLDER / "shell/order_data.py"
     known = odoo_script(postgres, database.config, script, database.log, pieces=5 * ORDERS)
     with Target(postgres, database.name, known, "threads") as target, ThreadPoolExecutor(CLIENTS) as pool:
         mark, end = target.mark(), time.monotonic() + PATIENCE

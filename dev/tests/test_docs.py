@@ -64,8 +64,8 @@ def test_examples_of_the_contract_are_answered_as_it_says(refurbisher, curl, tmp
         cwd=tmp_path,
         env={"PATH": "/usr/bin:/bin", "BASE": f"{refurbisher.odoo.url}/iused/v1", "KEY": refurbisher.key},
     )
-    answers = done.stdout.replace("\r", "").split("== next\n")
-    for (command, output), answer in zip(found, answers, strict=False):
+    answers = done.stdout.replace("\r", "").split("== next\n")[:-1]
+    for (command, output), answer in zip(found, answers, strict=True):
         place = 0
         for line in output:
             match = re.compile(pattern(line), re.MULTILINE).search(answer, place)

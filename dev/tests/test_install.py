@@ -106,7 +106,7 @@ def script(postgres, tmp_path):
 def used(postgres, make_database, script):
     """A database in which every part of the addon was used."""
     database = make_database()
-    odoo_script(postgres, database.config, DEV_FOLDER / "sample_data.py", database.log, **WAREHOUSE)
+    odoo_script(postgres, database.config, DEV_FOLDER / "shell/sample_data.py", database.log, **WAREHOUSE)
     database.orders = script(database, USE)["orders"]
     return database
 

@@ -30,7 +30,7 @@ result = [location.last_error, location.last_offers, location.last_size]
 def script(postgres, make_database, tmp_path):
     """Give a function that runs a text in `odoo shell` on a refurbisher's database."""
     database = make_database()
-    odoo_script(postgres, database.config, DEV_FOLDER / "sample_data.py", database.log, **WAREHOUSE)
+    odoo_script(postgres, database.config, DEV_FOLDER / "shell/sample_data.py", database.log, **WAREHOUSE)
 
     def run(text, **values):
         path = tmp_path / "script.py"

@@ -20,7 +20,7 @@ TRICKLERS = 12  # more than there are places in a process
 def threaded(postgres, make_database):
     """Odoo as it installs itself, without workers, and a key."""
     database = make_database()
-    made = odoo_script(postgres, database.config, DEV_FOLDER / "sample_data.py", database.log, **WAREHOUSE)
+    made = odoo_script(postgres, database.config, DEV_FOLDER / "shell/sample_data.py", database.log, **WAREHOUSE)
     with Odoo(postgres, database.config, database.log) as odoo:
         yield odoo.url, made["api_key"]
 

@@ -47,7 +47,7 @@ result = product.iused_stock
 def last_piece(postgres, make_database, tmp_path_factory):
     """A refurbisher who refuses what is short, reserves by hand and has one piece left; and a function for scripts."""
     database = make_database()
-    made = odoo_script(postgres, database.config, DEV_FOLDER / "sample_data.py", database.log, **WAREHOUSE)
+    made = odoo_script(postgres, database.config, DEV_FOLDER / "shell/sample_data.py", database.log, **WAREHOUSE)
 
     def run(text, **values):
         path = tmp_path_factory.mktemp("script") / "script.py"

@@ -1,4 +1,4 @@
-"""Makes orders by plain ORM calls and by HTTP pushes in turn. Runs in `odoo shell`; see `bench_orders.py`."""
+"""Makes orders by plain ORM calls and by HTTP pushes in turn. Runs in `odoo shell`; see `benches/orders.py`."""
 
 import sys
 import time
@@ -7,8 +7,9 @@ from odoo.fields import Command
 
 sys.path.insert(0, values["dev"])  # noqa: F821
 
-import bench_orders
 import order_server
+
+from benches import orders as bench_orders
 
 
 def make(env, order):

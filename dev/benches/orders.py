@@ -96,7 +96,7 @@ def main(arguments):
             turns = odoo_script(
                 postgres,
                 config,
-                ROOT / "dev/bench_orders_turns.py",
+                ROOT / "dev/shell/orders_turns.py",
                 DEV / f"{DATABASE}_turns.log",
                 dev=str(ROOT / "dev"),
                 url=odoo.url,

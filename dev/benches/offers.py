@@ -44,7 +44,7 @@ def parse(arguments):
 def prepare(postgres, offers, history):
     """Make the database of so many offers.
 
-    :return: its configuration file and what `bench_offers_data.py` left
+    :return: its configuration file and what `shell/offers_data.py` left
     """
     digest = addon_digest()[:8]
     installed = f"{INSTALLED}_{digest}"
@@ -59,7 +59,7 @@ def prepare(postgres, offers, history):
     database = f"{DATABASE}_{offers}"
     postgres.copy(installed, database)
     config = write_config(DEV / f"{database}.conf", postgres, database, max_cron_threads=0, log_level="warn")
-    script = ROOT / "dev/bench_offers_data.py"
+    script = ROOT / "dev/shell/offers_data.py"
     made = odoo_script(postgres, config, script, DEV / "bench_data.log", offers=offers, history=history)
     postgres.query("VACUUM ANALYZE", database)
     settle(postgres)

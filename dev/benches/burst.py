@@ -147,8 +147,8 @@ class UserAtWork:
 class Target:
     """A running Odoo server that bursts are sent to.
 
-    :param str database: with phones, as `order_data.py` leaves it
-    :param known: what `order_data.py` told: `key`, `skus`
+    :param str database: with phones, as `shell/order_data.py` leaves it
+    :param known: what `shell/order_data.py` told: `key`, `skus`
     :param kind: `threads`, or `workers` and their number
     """
 
@@ -408,7 +408,7 @@ def plan(options):
 
 def add_offers(postgres, config, offers):
     say(f"Odoo: {offers:,} more offers ...")
-    script, log = ROOT / "dev/bench_offers_data.py", DEV / "burst" / "offers.log"
+    script, log = ROOT / "dev/shell/offers_data.py", DEV / "burst" / "offers.log"
     odoo_script(postgres, config, script, log, offers=offers, history=0)
     postgres.query("VACUUM ANALYZE", DATABASE)
 

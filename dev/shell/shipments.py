@@ -1,4 +1,4 @@
-"""What dev/bench_shipments.py and dev/fault_run.py do inside `odoo shell`: `values["task"]` names the function.
+"""What dev/benches/shipments.py and dev/fault_run.py do inside `odoo shell`: `values["task"]` names the function.
 
 `values`: `task` and its arguments. Leaves `result`.
 """

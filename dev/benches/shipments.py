@@ -11,7 +11,7 @@ from bootstrap import DEV, ROOT, say
 from services import ADDON, Postgres, base_database, free_port, odoo_once, odoo_script, write_config
 
 WITH, WITHOUT = "iused_bench_with", "iused_bench_without"
-SCRIPT = ROOT / "dev/shell_shipments.py"
+SCRIPT = ROOT / "dev/shell/shipments.py"
 UPDATES = 2000
 LIMITS = {"validate": ("at most", 1.05), "drain_vs_requests": ("at least", 0.5)}
 
