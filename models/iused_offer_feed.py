@@ -9,9 +9,29 @@ from odoo.tools.translate import LazyTranslate
 _lt = LazyTranslate(__name__)
 
 FORMAT_VERSION = 1  # of the bytes written; a new one makes iUsed fetch the feed again
-# GS1's check digit: the digits from the right weigh 1, 3, 1, 3, ... and add up to a multiple of ten. The digits to the
-# left of one stay with it here, as they only add multiples of ten.
-EAN_SUM = "{} + 3 * ({})".format(*(" + ".join(f"ean_number / {10**k}" for k in range(s, 14, 2)) for s in (0, 1)))
+# GS1's check digit: from the right the digits weigh 1, 3, 1, 3, ... and add up to a multiple of ten. None is cut out:
+# `ean_number / 100` ends in the third, and what is to the left of that only adds multiples of ten.
+WRONG_CHECK_DIGIT = """
+    MOD(
+        ean_number
+        + ean_number / 100
+        + ean_number / 10000
+        + ean_number / 1000000
+        + ean_number / 100000000
+        + ean_number / 10000000000
+        + ean_number / 1000000000000
+        + 3 * (
+            ean_number / 10
+            + ean_number / 1000
+            + ean_number / 100000
+            + ean_number / 10000000
+            + ean_number / 1000000000
+            + ean_number / 100000000000
+            + ean_number / 10000000000000
+        ),
+        10
+    ) != 0
+"""
 # Why an offered product is not served: code, words, and the condition on a row of `_candidates_query`.
 FAULTS = (
     ("no_sku", _lt("It has no internal reference (SKU)."), "sku = ''"),
@@ -20,7 +40,8 @@ FAULTS = (
     (
         "wrong_ean",
         _lt("Its EAN is not valid: 8, 12, 13 or 14 digits are needed, of which the last is the check digit."),
-        f"ean != '' AND COALESCE(ean_number = 0 OR MOD({EAN_SUM}, 10) != 0, TRUE)",
+        # It is no number (NULL) where it has another form.
+        f"ean != '' AND COALESCE(ean_number = 0 OR {WRONG_CHECK_DIGIT}, TRUE)",
     ),
     ("no_purchase_price", _lt("It has no purchase price."), "purchase_price <= 0"),
     ("no_consumer_price", _lt("It has no consumer price."), "consumer_price <= 0"),
@@ -476,7 +497,9 @@ class IusedOfferFeed(models.AbstractModel):
 
         :return: dict of product id to a list of codes of `FAULTS`, empty when it is ready; without products not offered
         """
-        faults = SQL(", ").join(SQL(f"CASE WHEN {condition} THEN {code!r} END") for code, _text, condition in FAULTS)
+        faults = SQL(", ").join(
+            SQL("CASE WHEN %s THEN %s END", SQL(condition), code) for code, _text, condition in FAULTS
+        )
         query = SQL(
             "SELECT product_id, ARRAY_REMOVE(ARRAY[%s], NULL) FROM (%s) candidate WHERE product_id = ANY(%s)",
             faults,

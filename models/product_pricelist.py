@@ -57,7 +57,9 @@ class ProductPricelist(models.Model):
     def _iused_price_query(self, company, scope):
         """Return the query of `product_id`, `template_id` and `price` in the pricelist's currency, taxes as they come.
 
-        As `_compute_price_rule` with a quantity of 1. Parameters as for `_iused_untaxed_query`.
+        As `_compute_price_rule` with a quantity of 1: of the levels variant, template, category and all products the
+        first that has a rule gives it (`based`, with the price that it starts from). Parameters as for
+        `_iused_untaxed_query`.
         """
         self.ensure_one()
         pricelist = self.with_company(company)
@@ -65,54 +67,66 @@ class ProductPricelist(models.Model):
         return SQL(
             """
             WITH rule AS MATERIALIZED (%(rules)s),
+                 variant_rule AS (
+                     SELECT DISTINCT ON (product_id) product_id, id
+                       FROM rule
+                      WHERE applied_on = '0_product_variant'
+                   ORDER BY product_id, position
+                 ),
+                 template_rule AS (
+                     SELECT DISTINCT ON (product_tmpl_id) product_tmpl_id, id
+                       FROM rule
+                      WHERE applied_on = '1_product'
+                   ORDER BY product_tmpl_id, position
+                 ),
                  category_rule AS (
                      SELECT DISTINCT ON (category.id) category.id AS category_id, rule.id
                        FROM product_category category
                        JOIN product_category ancestor ON STARTS_WITH(category.parent_path, ancestor.parent_path)
                        JOIN rule ON rule.categ_id = ancestor.id AND rule.applied_on = '2_product_category'
                    ORDER BY category.id, rule.position
+                 ),
+                 based AS (
+                     SELECT product.id AS product_id, template.id AS template_id, rule.id AS rule_id, rule.base,
+                            rule.price_markup, rule.price_discount, %(base)s AS price
+                       FROM product_product product
+                       JOIN product_template template ON template.id = product.product_tmpl_id
+                  LEFT JOIN variant_rule ON variant_rule.product_id = product.id
+                  LEFT JOIN template_rule ON template_rule.product_tmpl_id = template.id
+                  LEFT JOIN category_rule ON category_rule.category_id = template.categ_id
+                  LEFT JOIN rule
+                         ON rule.id = COALESCE(
+                                variant_rule.id, template_rule.id, category_rule.id,
+                                (SELECT id FROM rule WHERE applied_on = '3_global' ORDER BY position LIMIT 1)
+                            )
+                            %(joins)s
+                      WHERE %(scope)s
+                 ),
+                 discounted AS (
+                     SELECT product_id, template_id, rule_id, price,
+                            price - price * (
+                                CASE base WHEN 'standard_price' THEN -price_markup ELSE price_discount END / 100
+                            ) AS discounted_price
+                       FROM based
                  )
-            SELECT based.product_id,
-                   based.template_id,
+            SELECT discounted.product_id,
+                   discounted.template_id,
                    CASE rule.compute_price
                        WHEN 'fixed' THEN rule.fixed_price
-                       WHEN 'percentage' THEN based.price - based.price * (rule.percent_price / 100)
+                       WHEN 'percentage' THEN price - price * (rule.percent_price / 100)
                        WHEN 'formula' THEN LEAST(
                            GREATEST(
-                               CASE WHEN rule.price_round = 0 THEN based.discounted
-                                    ELSE ROUND(based.discounted::numeric / rule.price_round::numeric) * rule.price_round
+                               CASE WHEN rule.price_round = 0 THEN discounted_price
+                                    ELSE ROUND(discounted_price::numeric / rule.price_round::numeric) * rule.price_round
                                END + rule.price_surcharge,
-                               based.price + NULLIF(rule.price_min_margin, 0)
+                               price + NULLIF(rule.price_min_margin, 0)
                            ),
-                           based.price + NULLIF(rule.price_max_margin, 0)
+                           price + NULLIF(rule.price_max_margin, 0)
                        )
-                       ELSE based.price
+                       ELSE price
                    END AS price
-              FROM (
-                  SELECT product_id, template_id, rule_id, price,
-                         price - price * (
-                             CASE base WHEN 'standard_price' THEN -price_markup ELSE price_discount END / 100
-                         ) AS discounted
-                    FROM (
-                        SELECT product.id AS product_id, template.id AS template_id, rule.id AS rule_id, rule.base,
-                               rule.price_markup, rule.price_discount, %(base)s AS price
-                          FROM product_product product
-                          JOIN product_template template ON template.id = product.product_tmpl_id
-                     LEFT JOIN (SELECT DISTINCT ON (product_id) product_id, id FROM rule
-                                 WHERE applied_on = '0_product_variant' ORDER BY product_id, position) variant_rule
-                            ON variant_rule.product_id = product.id
-                     LEFT JOIN (SELECT DISTINCT ON (product_tmpl_id) product_tmpl_id, id FROM rule
-                                 WHERE applied_on = '1_product' ORDER BY product_tmpl_id, position) template_rule
-                            ON template_rule.product_tmpl_id = template.id
-                     LEFT JOIN category_rule ON category_rule.category_id = template.categ_id
-                     LEFT JOIN rule
-                            ON rule.id = COALESCE(variant_rule.id, template_rule.id, category_rule.id,
-                                   (SELECT id FROM rule WHERE applied_on = '3_global' ORDER BY position LIMIT 1))
-                               %(joins)s
-                         WHERE %(scope)s
-                    ) priced
-              ) based
-         LEFT JOIN rule ON rule.id = based.rule_id
+              FROM discounted
+         LEFT JOIN rule ON rule.id = discounted.rule_id
             """,
             rules=pricelist._iused_rules_query(),
             base=base,
