@@ -8,6 +8,7 @@ the application.
 
 import contextlib
 import functools
+import io
 import logging
 import os
 import random
@@ -20,7 +21,7 @@ from odoo.service import server
 from odoo.tools import config
 
 from ..const import ROUTE_PREFIX
-from ..models.ir_http import BODY_SECONDS, BUSY
+from ..models.ir_http import BODY_SECONDS, BUSY, unauthorized
 from ..tools.door import Full, ThreadDoor, WorkerDoor
 from ..tools.problem import problem
 
@@ -63,11 +64,13 @@ def _timely_body(environ):
 
     Odoo reads it after the key was checked. Once it is there, that no more is read changes nothing.
     """
-    sock = environ.get("werkzeug.socket")
-    if not sock or environ["REQUEST_METHOD"] not in ("POST", "PUT", "PATCH"):
+    if environ["REQUEST_METHOD"] not in ("POST", "PUT", "PATCH"):
+        # Nobody asks for it; but Odoo would read what is told to come.
+        environ.update({"CONTENT_LENGTH": "0", "wsgi.input": io.BytesIO()})
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
         yield
         return
-    timer = threading.Timer(BODY_SECONDS, _stop_reading, (sock,))
+    timer = threading.Timer(BODY_SECONDS, _stop_reading, (environ,))
     timer.daemon = True
     timer.start()
     try:
@@ -76,9 +79,10 @@ def _timely_body(environ):
         timer.cancel()
 
 
-def _stop_reading(sock):
-    with contextlib.suppress(OSError):  # it is closed already
-        sock.shutdown(socket.SHUT_RD)
+def _stop_reading(environ):
+    """Let nobody wait for more of what the caller sends."""
+    with contextlib.suppress(KeyError, OSError):  # another server has no such key; it may be closed already
+        environ["werkzeug.socket"].shutdown(socket.SHUT_RD)
 
 
 class Answer:
@@ -106,7 +110,13 @@ class Answer:
 
 def _ask_to_come_again(environ, start_response):
     busy = problem(503, BUSY, headers={"Retry-After": str(random.randint(*RETRY_AFTER))})
-    return busy.get_response(environ)(environ, start_response)
+    return _refuse(busy, environ, start_response)
+
+
+def _refuse(refusal, environ, start_response):
+    # The server would wait for the rest of the body after its answer.
+    _stop_reading(environ)
+    return refusal.get_response(environ)(environ, start_response)
 
 
 def through_the_door(call):
@@ -117,6 +127,9 @@ def through_the_door(call):
         path = environ.get("PATH_INFO", "")
         if not path.startswith(f"{ROUTE_PREFIX}/"):
             return call(self, environ, start_response)
+        if not environ.get("HTTP_AUTHORIZATION") and not environ.get("HTTP_X_API_KEY"):
+            # Neither a place nor a connection for who has no key.
+            return _refuse(unauthorized(), environ, start_response)
         door = POLLS if path.startswith(f"{ROUTE_PREFIX}/offers") else OTHERS
         try:
             with door.passed(), _timely_body(environ):
@@ -128,6 +141,7 @@ def through_the_door(call):
         if answer.is_for_people:
             _logger.warning("A call of iUsed was not answered by its route, but %s", answer.status)
             return _ask_to_come_again(environ, start_response)
+        _stop_reading(environ)  # as in `_refuse`
         return answer.pass_on(start_response)
 
     wrapper.iused_door = True

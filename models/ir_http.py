@@ -1,5 +1,4 @@
 import base64
-import binascii
 import logging
 import threading
 from functools import partial
@@ -27,6 +26,15 @@ DETAILS = {
 BUSY = "Too much is going on at once; please repeat the call."
 BODY_SECONDS = 10  # in which a body must arrive
 LONGEST_KEY = 256  # characters; Odoo's keys have 40
+
+
+def unauthorized():
+    """Return the exception to raise for a call without a valid key."""
+    return problem(
+        401,
+        "A valid key is needed: Authorization: Bearer, Authorization: Basic (as the password) or X-API-Key.",
+        headers={"WWW-Authenticate": 'Bearer realm="iUsed"'},
+    )
 
 
 class UnwrittenPolls:
@@ -81,11 +89,7 @@ class IrHttp(models.AbstractModel):
         if user_id:
             company_sudo = company_sudo.search([("iused_user_id", "=", user_id)], limit=1)
         if not company_sudo:
-            raise problem(
-                401,
-                "A valid key is needed: Authorization: Bearer, Authorization: Basic (as the password) or X-API-Key.",
-                headers={"WWW-Authenticate": 'Bearer realm="iUsed"'},
-            )
+            raise unauthorized()
         user_sudo = company_sudo.iused_user_id
         request.env["res.users.apikeys"]._iused_note_use(user_id, key)
         request.update_env(user=user_id)
@@ -102,7 +106,7 @@ class IrHttp(models.AbstractModel):
         elif scheme.lower() == "basic":
             try:
                 key = base64.b64decode(credentials, validate=True).decode().partition(":")[2]
-            except (binascii.Error, UnicodeDecodeError):
+            except ValueError:  # neither Base64 nor UTF-8
                 key = ""
         else:
             key = headers.get("X-API-Key", "").strip()
@@ -160,7 +164,7 @@ class IrHttp(models.AbstractModel):
         try:
             size = len(request.httprequest.get_data(cache=True))
         except ClientDisconnected as error:
-            raise problem(400, f"The body did not arrive, or not within {BODY_SECONDS} seconds.") from error
+            raise problem(400, f"The body did not arrive whole, or not within {BODY_SECONDS} seconds.") from error
         if size > limit:
             raise RequestEntityTooLarge
 

@@ -17,6 +17,7 @@ VACUUM_BATCH = 10_000  # rows deleted at a time
 LONGEST_KEPT = 2**16  # characters of a body
 CUT = "\n… (the rest was not kept)"
 MOST_REFUSALS = 1_000  # of a company, in a day
+MOST_REPEATS = 1_000  # whose bodies are kept, likewise
 MOST_ACTIVITIES = 10  # open at a time because of a company's refusals
 LONGEST_PROBLEM = 10_000  # characters of what was wrong, in forms and activities
 LONGEST_DETAIL = 1_000  # the same, in lists
@@ -93,7 +94,7 @@ class IusedExchange(models.Model):
     update_id = fields.Many2one("iused.shipment.update", readonly=True, index="btree_not_null", ondelete="cascade")
 
     _poll_index = models.Index("(company_id, id) WHERE kind = 'offers' AND direction = 'in'")
-    _refused_index = models.Index("(company_id, create_date) WHERE state = 'refused'")
+    _pushed_index = models.Index("(company_id, create_date) WHERE kind = 'order'")
 
     @api.depends("detail", "answer_body", "status", "direction")
     def _compute_problem(self):
@@ -202,8 +203,10 @@ class IusedExchange(models.Model):
         :param answer: the answer, to be written as JSON
         :return: the row
         """
-        if status == 200 and self._has_body(order, push["request_body"]):
-            push = {**push, "request_body": ""}  # word for word what it was; who repeats it all day fills no disk
+        if status == 200 and (
+            self._has_body(order, push["request_body"]) or self._count_repeats_today(company) >= MOST_REPEATS
+        ):
+            push = {**push, "request_body": ""}  # who repeats it all day, word for word or not, fills no disk
         exchange = self._create_push(
             company,
             {
@@ -270,10 +273,20 @@ class IusedExchange(models.Model):
 
     @api.model
     def _count_refusals_today(self, company):
-        """Return how many refusals of a company are kept since midnight, UTC."""
+        """Return how many refusals of a company are kept since midnight, UTC, whatever became of them since."""
+        return self.search_count(self._pushed_today_domain(company) & Domain("cause", "!=", False))
+
+    @api.model
+    def _count_repeats_today(self, company):
+        """Return of how many repeated pushes of a company a body is kept since midnight, UTC."""
+        repeats = Domain("status", "=", 200) & Domain("request_body", "not in", (False, ""))
+        return self.search_count(self._pushed_today_domain(company) & repeats)
+
+    @api.model
+    def _pushed_today_domain(self, company):
         midnight = fields.Datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        return self.search_count(
-            [("company_id", "=", company.id), ("state", "=", "refused"), ("create_date", ">=", midnight)]
+        return (
+            Domain("company_id", "=", company.id) & Domain("kind", "=", "order") & Domain("create_date", ">=", midnight)
         )
 
     @api.model

@@ -9,9 +9,8 @@ from odoo.tools.translate import LazyTranslate
 _lt = LazyTranslate(__name__)
 
 FORMAT_VERSION = 1  # of the bytes written; a new one makes iUsed fetch the feed again
-# Whether the last digit of `ean_number` is not GS1's check digit: from the right the digits weigh 1, 3, 1, 3, ... and add
-# up to a multiple of ten. None is cut out: `ean_number / 100` ends in the third, and what is left of that only adds
-# multiples of ten.
+# GS1's check digit: from the right the digits weigh 1, 3, 1, 3, ... and add up to a multiple of ten. None is cut out:
+# `ean_number / 100` ends in the third, and what is to the left of that only adds multiples of ten.
 WRONG_CHECK_DIGIT = """
     MOD(
         ean_number
@@ -170,36 +169,53 @@ class IusedOfferFeed(models.AbstractModel):
         :param int page: the page, from 1
         """
         offers = self._ready_query(company, limit, page)
+        more = list(self._prepare_offer_fields(company))
         if file_format == "csv":
             return SQL(
                 """SELECT sku, name, ean, stock_available,
                           REPLACE(purchase_price::text, '.', %(point)s) AS price_purchase_amount,
                           REPLACE(consumer_price::text, '.', %(point)s) AS price_consumer_amount,
-                          %(currency)s AS currency
+                          %(currency)s AS currency %(more)s
                      FROM (%(offers)s) offer""",
                 point=decimal_point,
                 currency=company.currency_id.name,
+                more=SQL().join(SQL(", %s", SQL.identifier(name)) for name in more),
                 offers=offers,
             )
         return SQL(
             """SELECT CONCAT('{"sku": ', to_json(sku), ', "name": ', to_json(name), ', "ean": "', ean,
                              '", "stock_available": ', stock_available,
                              ', "price_purchase_amount": ', purchase_price,
-                             ', "price_consumer_amount": ', consumer_price, %(end)s)
+                             ', "price_consumer_amount": ', consumer_price, %(currency)s %(more)s, '},')
                  FROM (%(offers)s) offer""",
-            end=f', "currency": {json.dumps(company.currency_id.name)}}},',
+            currency=f', "currency": {json.dumps(company.currency_id.name)}',
+            more=SQL().join(
+                SQL(", %s, COALESCE(to_json(%s)::text, 'null')", f", {json.dumps(name)}: ", SQL.identifier(name))
+                for name in more
+            ),
             offers=offers,
         )
+
+    @api.model
+    def _prepare_offer_fields(self, company):
+        """Return what else iUsed is told of an offer: for other addons, which override this.
+
+        :return: dict of the field's name to an `SQL` expression on the tables `product` and `template`, such as
+            `self.env["product.product"].sudo()._field_to_sql("product", "x_grade")`; of text, number or boolean
+        """
+        return {}
 
     @api.model
     def _ready_query(self, company, limit, page):
         """Return the query of the ready offers on a page, with their names and stock."""
         company_sudo = company.sudo()
+        more = self._prepare_offer_fields(company)
         templates_sudo = self.env["product.template"].sudo().with_context(lang=company_sudo._iused_language())
         columns = SQL(
-            ", %s || COALESCE(' (' || variant.name || ')', '') AS name, %s AS stock_available",
+            ", %s || COALESCE(' (' || variant.name || ')', '') AS name, %s AS stock_available %s",
             templates_sudo._field_to_sql("template", "name"),
             self._pieces_left(company_sudo.iused_stock_buffer),
+            SQL().join(SQL(", %s AS %s", expression, SQL.identifier(name)) for name, expression in more.items()),
         )
         joins = SQL(
             """%s
@@ -208,10 +224,11 @@ class IusedOfferFeed(models.AbstractModel):
             self._variant_name_query(company),
         )
         return SQL(
-            """SELECT sku, name, ean, stock_available, purchase_price, consumer_price
+            """SELECT sku, name, ean, stock_available, purchase_price, consumer_price %s
                  FROM (%s) candidate
                 WHERE %s
              ORDER BY sku COLLATE "C" LIMIT %s OFFSET %s""",
+            SQL().join(SQL(", %s", SQL.identifier(name)) for name in more),
             self._candidates_query(company, columns=columns, joins=joins),
             READY,
             limit,

@@ -57,7 +57,9 @@ class ProductPricelist(models.Model):
     def _iused_price_query(self, company, scope):
         """Return the query of `product_id`, `template_id` and `price` in the pricelist's currency, taxes as they come.
 
-        As `_compute_price_rule` with a quantity of 1. Parameters as for `_iused_untaxed_query`.
+        As `_compute_price_rule` with a quantity of 1: of the levels variant, template, category and all products the
+        first that has a rule gives it (`based`, with the price that it starts from). Parameters as for
+        `_iused_untaxed_query`.
         """
         self.ensure_one()
         pricelist = self.with_company(company)

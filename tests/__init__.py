@@ -20,6 +20,7 @@ from . import (
     test_order_screens,
     test_orders,
     test_overview,
+    test_plain_sql,
     test_problem,
     test_product_screens,
     test_roles,

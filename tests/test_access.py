@@ -111,6 +111,11 @@ class TestAccess(IusedHttpCase):
                 page = self.url_open("/web/login", allow_redirects=False)
                 self.assertNotIn("problem", page.headers.get("Content-Type", ""), "Odoo's own pages stay as they are")
 
+    def test_key_that_is_no_text_is_a_wrong_key(self):
+        for credentials in ("Basic \xe9\xe8", "Basic /w==", "Bearer \xff"):
+            answer = self._call("GET", "/offers", Authorization=credentials.encode("latin-1"))
+            self.assertProblem(answer, 401)
+
     def test_unexpected_error_500_tells_nothing(self):
         def crash(*_args, **_choice):
             raise KeyError("inner matter")

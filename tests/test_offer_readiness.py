@@ -1,9 +1,36 @@
 """Readiness: which offered products are served, and why the others are not."""
 
+import random
+
+from stdnum import ean as stdnum_ean
+
 from odoo.tests import tagged
 
 from ..models.iused_offer_feed import FAULTS
+from ..tools.identifiers import is_ean
 from .common import IusedCase
+
+STRAY = ("A", " ", "\n", "-", "+", ".", "e", "\u00a0", "٣", "４", "²")
+
+
+def random_ean(rng):
+    """Return something like an EAN: about half are right, the others wrong in one of many ways."""
+    length = rng.choice((8, 12, 13, 14) * 4 + tuple(range(1, 20)))
+    digits = [rng.choice("0123456789") for _place in range(length)]
+    zeros = rng.choice((0, 0, 0, length // 2, length))
+    digits[:zeros] = "0" * zeros
+    digits[-1] = stdnum_ean.calc_check_digit("".join(digits[:-1]))
+    match rng.randrange(8):
+        case 0:
+            digits[rng.randrange(length)] = rng.choice("0123456789")
+        case 1:
+            digits[rng.randrange(length)] = rng.choice(STRAY)
+        case 2:
+            digits.insert(rng.randrange(length + 1), rng.choice(STRAY))
+        case 3:
+            place = rng.randrange(length - 1) if length > 1 else 0
+            digits[place : place + 2] = digits[place : place + 2][::-1]
+    return "".join(digits)
 
 
 @tagged("post_install", "-at_install")
@@ -91,6 +118,24 @@ class TestOfferReadiness(IusedCase):
             with self.subTest(ean):
                 phone.iused_ean = ean
                 self.assertEqual(self._faults(phone), [] if right else ["wrong_ean"])
+
+    def test_verdict_on_an_ean_is_that_of_is_ean(self):
+        rng = random.Random(13)
+        phones = self.env["product.product"].concat(
+            *(self._make_phone(f"PHONE-{number}", barcode=False) for number in range(40))
+        )
+        verdicts = []
+        for _round in range(50):
+            for phone in phones:
+                phone.iused_ean = random_ean(rng)
+            self.env.flush_all()
+            faults = self.env["iused.offer.feed"]._faults(phones)
+            for phone in phones:
+                right = is_ean(phone.iused_ean)
+                self.assertEqual(faults[phone.id], [] if right else ["wrong_ean"], repr(phone.iused_ean))
+                verdicts.append(right)
+        self.assertGreater(verdicts.count(True), 500)
+        self.assertGreater(verdicts.count(False), 500)
 
     def test_found_grouped_and_ordered_by_state(self):
         ready, lacking, idle = (

@@ -268,6 +268,23 @@ class TestOrderLog(IusedHttpCase, CronMixinCase):
         bodies = self._rows().sorted("id").mapped("request_body")
         self.assertEqual([bool(body) for body in bodies], [True, False, True, False])
 
+    def test_bodies_of_repeats_are_kept_up_to_a_limit(self):
+        self.patch(exchange_module, "MOST_REPEATS", 2)
+        document = self._make_order(self.phone)
+        for number in range(5):
+            self._push({**document, "remark": number})
+        bodies = self._rows().sorted("id").mapped("request_body")
+        self.assertEqual([bool(body) for body in bodies], [True, True, True, False, False])
+
+    def test_refusal_that_was_settled_counts_all_the_same(self):
+        self.patch(exchange_module, "MOST_REFUSALS", 1)
+        document = self._unknown()
+        self._push(document)
+        self._make_phone("LATER", 2)
+        self._push(document)
+        self._push(self._unknown("NEVER"))
+        self.assertEqual(self._rows().mapped("state"), ["accepted", "settled"])
+
     def test_ten_activities_and_then_one_that_says_how_many_more(self):
         self.patch(exchange_module, "MOST_ACTIVITIES", 2)
         self.patch(overview_module, "MOST_ACTIVITIES", 2)

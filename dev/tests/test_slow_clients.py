@@ -74,3 +74,27 @@ def test_body_that_comes_in_pieces_but_in_time_is_taken(threaded):
             sock.sendall(body[start : start + 100])
             time.sleep(0.05)
         assert b" 201 " in sock.recv(65536)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/orders/x", 404), ("/offers", 200)])
+def test_body_of_a_get_is_not_waited_for(threaded, path, status):
+    url, key = threaded
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), timeout=8) as sock:
+        sock.sendall(
+            f"GET /iused/v1{path} HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {key}\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 10\r\n\r\n".encode()
+        )
+        assert int(sock.recv(100).split()[1]) == status
+
+
+def test_caller_without_any_key_is_answered_without_a_place(threaded):
+    url, _key = threaded
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), timeout=8) as sock:
+        sock.sendall(
+            f"POST /iused/v1/orders HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 1000\r\n\r\n".encode()
+        )
+        answer = sock.recv(65536)
+    assert int(answer.split()[1]) == 401
+    assert b"problem+json" in answer
