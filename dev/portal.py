@@ -8,7 +8,8 @@ It plays iUsed's side of the three integration points of iUsed's technical onboa
 - it pushes orders and remembers the external order ids it is answered, since only those may be shipped.
 
 It can be told to misbehave: refuse, answer late, hang, drop the connection before or after it has taken a shipment
-update in, or give an answer that is made to harm its reader (`HOSTILE`). It binds 127.0.0.1 only and needs nothing but Python's standard library.
+update in, or give an answer that harms who reads it unguarded (`HOSTILE`). It binds 127.0.0.1 only and needs nothing
+but Python's standard library.
 
 In a test::
 
@@ -146,8 +147,8 @@ class Fault:
     :param drop: cut the connection without an answer: "before" (or True) leaves the update out, "after" takes
         it in first, so that only the answer is lost
     :param hang: leave the update out and say nothing until healed, closed, or given up by the caller
-    :param hostile: give an answer that harms who reads it unguarded, a name in `HOSTILE`, with the status and headers of
-        the others. It ends the connection
+    :param hostile: give an answer that harms who reads it unguarded, a name in `HOSTILE`. It has the status and headers
+        of any other, and ends the connection
     :param pace: seconds between the bytes of a hostile answer that drips
     :param probability: share of the calls that are hit, over 0 up to 1; `times` counts only those
     :param seed: makes the choice of the calls hit repeatable
@@ -330,7 +331,7 @@ def _nested_json(head: bytes) -> Iterator[bytes]:
 
 
 def _controls(head: bytes) -> Iterator[bytes]:
-    """NUL, line ends, a terminal's escapes and halves of characters: in the reason, and plain and escaped in the JSON."""
+    """NUL, line ends, a terminal's escapes, halves of characters: in the reason, and plain and escaped in the JSON."""
     line, _end, headers = head.partition(b"\r\n")
     body = b'{"detail": "one\\u0000two\\r\\nthree\\u001b[2J\\ud800\\u202efour",\r\n "\x00": "\x1b[2J"}\r\n'
     yield line + b" \x00and\rmore\x1b[31m\r\n" + headers + b"Content-Length: %d\r\n\r\n" % len(body) + body
