@@ -15,6 +15,7 @@ import threading
 import time
 from http.cookiejar import DefaultCookiePolicy
 
+# pylint: disable=missing-return  # no model's methods
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, HTTPError
@@ -99,7 +100,7 @@ def open_session(url):
 
 
 def read_body(response):
-    """Return the beginning of an answer's body as it came, and leave the connection usable only where that is all of it.
+    """Return the beginning of an answer's body as it came; the connection can be used again only if that is all of it.
 
     The status has come already: what is wrong with the rest changes nothing.
 
@@ -130,7 +131,7 @@ class _Adapter(HTTPAdapter):
 
 
 def _bound(manager):
-    """Let a manager of connections make bounded ones; it may be one for a proxy, whose connections are of other kinds."""
+    """Let a manager of connections make bounded ones. It may be a proxy's, whose connections are of other kinds."""
     manager.pool_classes_by_scheme = {
         scheme: _bounded_pool(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
     }

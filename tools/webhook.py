@@ -106,7 +106,7 @@ class Webhook:
             ) as response,
         ):
             # We ask for none that is packed. What is all the same may be a thousand times as large once it is unpacked.
-            packed = response.headers.get("Content-Encoding", "identity") != "identity"
+            packed = response.headers.get("Content-Encoding", "").lower() not in ("", "identity")
             answer = read_body(response).decode(errors="replace")
             return (
                 response.status_code,
@@ -211,7 +211,7 @@ def judge(status, reason, answer, retry_after=None, secrets=()):
     :rtype: Outcome
     """
     answer = clean(answer)
-    # Masked before anything is cut off, which may be the end of a secret; and again what JSON may have written otherwise.
+    # Masked before anything is cut off, which may be the end of a secret; again where JSON wrote it otherwise.
     reason, answer, gist = (mask(words, secrets) for words in (clean(reason or ""), answer, clean(_gist(answer))))
     text = " ".join(f"HTTP {status} {reason[:LONGEST_TEXT]} {' '.join(gist.split())[:LONGEST_TEXT]}".split())
     answer = answer.encode()[:LONGEST_ANSWER].decode(errors="ignore")
