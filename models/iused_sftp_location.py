@@ -370,7 +370,7 @@ class IusedSftpLocation(models.Model):
         return limit * SHARE_OF_LIMIT or LONGEST_RUN
 
     def _take_turn(self, end):
-        """Upload if need be, see `_upload_if_changed`. Whatever goes wrong ends this location's turn and nobody else's."""
+        """Upload if need be, see `_upload_if_changed`. What goes wrong ends this location's turn and nobody else's."""
         self.ensure_one()
         try:
             self._upload_if_changed(end)

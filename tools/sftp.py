@@ -22,6 +22,7 @@ SESSION_TIMEOUT = 60  # seconds until files can be written, however the server t
 TEST_TIMEOUT = 30  # seconds for all of a test, which somebody waits for
 LARGEST_TALK = 512 * 1024  # bytes that a server may say to us, and besides:
 BYTES_PER_BYTE = 1 / 32  # for each byte that it is sent, which it confirms
+PIECE = 64 * 1024  # bytes received at a time
 LONGEST_WORDS = 500  # characters of what a server says that are repeated
 # What OpenSSH 9 offers by default and still holds sound, without SHA-1; of it, what this paramiko knows is offered.
 SOUND_KEX = {
@@ -82,7 +83,9 @@ class SftpError(Exception):
     """
 
     def __init__(self, text, **values):
-        values = {name: clean(value, LONGEST_WORDS) if isinstance(value, str) else value for name, value in values.items()}
+        values = {
+            name: clean(value, LONGEST_WORDS) if isinstance(value, str) else value for name, value in values.items()
+        }
         super().__init__(text % values if values else text)
         self.text = text
         self.values = values
@@ -207,8 +210,10 @@ def probe(target):
 
 
 def _check_size(sftp, path, size):
-    """Compare a file's size there with ours, as `putfo` does by `stat`; but that makes as many extended attributes as the
-    server says there are, 2**32 of them if it likes. The size comes before them.
+    """Compare a file's size there with ours.
+
+    `putfo` does so by `stat`, which makes as many extended attributes as the server says there are, up to 2**32. The
+    size comes before them.
 
     :raises OSError: when it is another
     """
@@ -217,7 +222,7 @@ def _check_size(sftp, path, size):
     _kind, answer = sftp._request(paramiko.sftp.CMD_STAT, path)
     answer.get_int()  # which attributes there are
     if (there := answer.get_int64()) != size:
-        raise OSError(f"size mismatch in put!  {there} != {size}")
+        raise OSError(f"size mismatch, {there} bytes are there and {size} were sent")
 
 
 def _replace(sftp, target):
@@ -300,8 +305,9 @@ def _negotiated(host, port, seconds, pinned=None, size=0):
 
 @contextlib.contextmanager
 def _given_up_after(seconds, transport, end=None):
-    """Close a connection when what is done inside takes longer: a server that trickles keeps every time-out of paramiko's
-    from passing.
+    """Close a connection when what is done inside takes longer.
+
+    A server that trickles keeps every time-out of paramiko's from passing.
 
     :param float end: on the monotonic clock, where the seconds have begun already
     """
@@ -326,7 +332,7 @@ class _BoundedSocket(socket.socket):
     """Takes no more than `left` bytes in: paramiko keeps a greeting, or a packet of up to 4 GiB, until it is whole."""
 
     def recv(self, size, *flags):
-        data = super().recv(size, *flags)
+        data = super().recv(min(size, PIECE), *flags)  # room for all of it would be made at once
         self.left -= len(data)
         if self.left < 0:
             raise OSError(errno.EMSGSIZE, "The server says too much.")
@@ -334,8 +340,9 @@ class _BoundedSocket(socket.socket):
 
 
 def _bound_messages(read_message):
-    """Let the messages that are lists end where their bytes end: paramiko goes on with zeros, and would read as many
-    entries as the server says there are, up to 2**32.
+    """Let the messages that are lists end where their bytes end.
+
+    paramiko goes on with zeros, and would read as many entries as the server says there are, up to 2**32.
 
     :param read_message: a packetizer's, which returns a message's type and its `Message`
     """
@@ -424,7 +431,7 @@ def _describe(error):
         errno.EACCES: _lt("permission denied."),
         errno.EHOSTUNREACH: _lt("The server cannot be reached."),
         errno.ENETUNREACH: _lt("The server cannot be reached."),
-        errno.EMSGSIZE: _lt("The server says more than a server of files has to."),
+        errno.EMSGSIZE: _lt("The server sent more data than an upload needs."),
     }
     if text := known.get(getattr(error, "errno", None)):
         return SftpError(text)
