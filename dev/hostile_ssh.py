@@ -6,7 +6,7 @@
 """
 
 import contextlib
-import os
+import logging
 import socket
 import struct
 import threading
@@ -18,6 +18,8 @@ WORDS = "one\0two\r\nforged line\x1b[2J\x85three"  # what a server may say, and 
 GREETING = b"SSH-2.0-hostile\r\n"
 BLOCK = b"A" * 65536
 MOST = 2**32 - 1
+LOG_CHANNEL = f"{__name__}.wire"  # paramiko says there of whom it serves what the tests look for elsewhere
+logging.getLogger(LOG_CHANNEL).setLevel(logging.CRITICAL + 1)
 
 # -- servers that send bytes alone: functions that yield them ---------------------------------------------------------
 
@@ -131,6 +133,9 @@ class _Server(paramiko.ServerInterface):
     def check_auth_password(self, _username, _password):
         return paramiko.AUTH_FAILED if self.name == "endless-prompts" else paramiko.AUTH_SUCCESSFUL
 
+    def check_auth_publickey(self, _username, _key):
+        return paramiko.AUTH_SUCCESSFUL
+
     def check_auth_interactive(self, _username, _submethods):
         query = paramiko.InteractiveQuery()
         query.prompts = _Many()
@@ -218,7 +223,7 @@ class HostileSsh:
     def _speak(self, connection):
         transport = _Transport(connection)
         transport.hostile = self.name
-        transport.set_log_channel(f"{__name__}.{os.getpid()}")
+        transport.set_log_channel(LOG_CHANNEL)
         if self.name == "malformed-key":
             self.key.__class__ = _MalformedKey
         transport.add_server_key(self.key)

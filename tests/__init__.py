@@ -3,6 +3,7 @@ from . import (
     test_delivery,
     test_exchange_log,
     test_health,
+    test_hostile_peers,
     test_identifiers,
     test_import,
     test_mapping,

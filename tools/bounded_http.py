@@ -15,6 +15,7 @@ import threading
 import time
 from http.cookiejar import DefaultCookiePolicy
 
+# pylint: disable=missing-return  # no model's methods
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, HTTPError

@@ -22,6 +22,7 @@ SESSION_TIMEOUT = 60  # seconds until files can be written, however the server t
 TEST_TIMEOUT = 30  # seconds for all of a test, which somebody waits for
 LARGEST_TALK = 512 * 1024  # bytes that a server may say to us, and besides:
 BYTES_PER_BYTE = 1 / 32  # for each byte that it is sent, which it confirms
+PIECE = 64 * 1024  # bytes received at a time
 LONGEST_WORDS = 500  # characters of what a server says that are repeated
 # What OpenSSH 9 offers by default and still holds sound, without SHA-1; of it, what this paramiko knows is offered.
 SOUND_KEX = {
@@ -219,7 +220,7 @@ def _check_size(sftp, path, size):
     _kind, answer = sftp._request(paramiko.sftp.CMD_STAT, path)
     answer.get_int()  # which attributes there are
     if (there := answer.get_int64()) != size:
-        raise OSError(f"size mismatch in put!  {there} != {size}")
+        raise OSError(f"size mismatch, {there} bytes are there and {size} were sent")
 
 
 def _replace(sftp, target):
@@ -328,7 +329,7 @@ class _BoundedSocket(socket.socket):
     """Takes no more than `left` bytes in: paramiko keeps a greeting, or a packet of up to 4 GiB, until it is whole."""
 
     def recv(self, size, *flags):
-        data = super().recv(size, *flags)
+        data = super().recv(min(size, PIECE), *flags)  # room for all of it would be made at once
         self.left -= len(data)
         if self.left < 0:
             raise OSError(errno.EMSGSIZE, "The server says too much.")
@@ -336,8 +337,9 @@ class _BoundedSocket(socket.socket):
 
 
 def _bound_messages(read_message):
-    """Let the messages that are lists end where their bytes end: paramiko goes on with zeros, and would read as many
-    entries as the server says there are, up to 2**32.
+    """Let the messages that are lists end where their bytes end.
+
+    paramiko goes on with zeros, and would read as many entries as the server says there are, up to 2**32.
 
     :param read_message: a packetizer's, which returns a message's type and its `Message`
     """

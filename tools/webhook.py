@@ -109,7 +109,7 @@ class Webhook:
             ) as response,
         ):
             # We ask for none that is packed. What is all the same may be a thousand times as large once it is unpacked.
-            packed = response.headers.get("Content-Encoding", "identity") != "identity"
+            packed = response.headers.get("Content-Encoding", "").lower() not in ("", "identity")
             answer = read_body(response).decode(errors="replace")
             return (
                 response.status_code,

@@ -16,7 +16,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portal import HOSTILE, Portal
@@ -395,6 +395,7 @@ def test_error_of_connecting_is_raised():
 TEXT = st.text(st.characters(codec=None) | st.sampled_from('\0\r\n"\\{}[]: /'), max_size=200)
 
 
+@settings(deadline=None)
 @given(
     st.integers(100, 999),
     TEXT,
@@ -407,6 +408,7 @@ def test_whatever_is_answered_can_be_written_down(status, reason, answer, retry_
     assert outcome.retry_after is None or 0 <= outcome.retry_after <= webhook.LONGEST_RETRY_AFTER
 
 
+@settings(deadline=None)
 @given(TEXT, st.integers(0, 2100), st.sampled_from(["{}", '{{"detail": "{}"}}', "\0{}\r\n"]), st.booleans())
 def test_address_is_masked_wherever_it_stands(around, place, form, as_json):
     url = f"https://portal.example/webhook/shipment/18/{TOKEN}"

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -452,6 +454,74 @@ def test_calls_that_are_no_updates_use_no_fault_up(portal):
     assert send(portal.webhook_url).status == 503
 
 
+def read_raw(portal, size):
+    """Call the webhook; return the beginning of what comes back as it is on the wire, up to `size` bytes."""
+    data = json.dumps(UPDATE).encode()
+    with socket.create_connection(("127.0.0.1", portal.port), timeout=5) as connection:
+        connection.sendall(
+            b"POST /webhook/shipment/18/s3cret-token HTTP/1.1\r\nHost: x\r\n"
+            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(data), data)
+        )
+        read = b""
+        while len(read) < size and (piece := connection.recv(size - len(read))):
+            read += piece
+    return read
+
+
+MILLION = 1_000_000
+HEAD = rb"HTTP/1.1 200 OK\r\n(\S+: .*\r\n)+"
+
+
+@pytest.mark.parametrize(
+    ("hostile", "size", "sent"),
+    [
+        ("endless-body", MILLION, HEAD + rb"\r\nA{900000,}"),
+        ("dripped-head", 300, HEAD + rb"(X-Drip: drip\r\n){5,}[^\n]*"),
+        ("dripped-body", 300, HEAD + rb"\r\n(drip ){5,}d?r?i?p?"),
+        ("endless-headers", MILLION, HEAD + rb"(X-More: A+\r\n){10,}.*"),
+        ("endless-continue", MILLION, rb"(HTTP/1.1 100 Continue\r\n\r\n){10000,}.*"),
+        ("endless-chunk", MILLION, HEAD + rb"Transfer-Encoding: chunked\r\n\r\nA{900000,}"),
+        ("nested-json", MILLION, HEAD + rb"\r\n\[{20000}\]{20000}"),
+        (
+            "controls",
+            MILLION,
+            rb"(?s)HTTP/1.1 200 OK \x00and\rmore\x1b\[31m\r\n.*\r\n\r\n\{.*\\u0000.*\r\n.*\x00.*\}\r\n",
+        ),
+        ("no-http", MILLION, rb"(?s)SSH.*"),
+    ],
+)
+def test_hostile_answer_is_as_it_says(portal, hostile, size, sent):
+    portal.fail(status=200, times=1, hostile=hostile, pace=0.001)
+    assert re.fullmatch(sent, read_raw(portal, size))
+    assert send(portal.webhook_url).status == 200
+
+
+def test_gzip_bomb_grows_when_it_is_unpacked(portal):
+    portal.fail(status=200, times=1, hostile="gzip-bomb")
+    head, _end, packed = read_raw(portal, 100_000).partition(b"\r\n\r\n")
+    assert b"Content-Encoding: gzip" in head
+    assert len(zlib.decompressobj(wbits=31).decompress(packed)) > 500 * len(packed)
+
+
+def test_hostile_answer_is_given_with_the_status_and_headers_of_others(portal):
+    portal.fail(status=302, times=1, hostile="endless-body")
+    assert f"Location: {portal.url}/moved".encode() in read_raw(portal, 1000)
+    assert portal.updates == []
+    portal.fail(status=None, times=1, hostile="endless-body", retry_after=5)
+    assert b"Retry-After: 5" in read_raw(portal, 1000)
+    assert len(portal.updates) == 1
+
+
+def test_hostile_answer_ends_when_the_portal_is_healed(portal):
+    portal.fail(status=200, times=1, hostile="dripped-body", pace=3600)
+    with ThreadPoolExecutor(1) as pool:
+        dripping = pool.submit(read_raw, portal, MILLION)
+        while not portal.received:
+            time.sleep(0.01)
+        portal.heal()
+        assert dripping.result(timeout=5)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -462,6 +532,9 @@ def test_calls_that_are_no_updates_use_no_fault_up(portal):
         {"delay": float("nan")},
         {"drop": "later"},
         {"drop": True, "hang": True},
+        {"hostile": "rude"},
+        {"hostile": "controls", "hang": True},
+        {"pace": -1},
         {"probability": 0},
         {"seed": "x"},
         {"retry_after": "1\r\nX: y"},
