@@ -64,7 +64,7 @@ def enveloped(document, key):
     return document
 
 
-def lines(line, number=1000):
+def lines(line, number=500):
     return dump(order([line] * number))
 
 
@@ -76,13 +76,13 @@ def nested(depth, number):
 WORST = {
     # Long keys, which every pointer below them repeats.
     "a long key above elements": lambda: fill("0", f'{{"{"k" * 230_000}":[', ',"\\u0041"]}'),
-    "a long key above lines": lambda: dump(order([LINE] * 1000, f"l{'_' * 200_000}ines")),
-    "long keys around an order": lambda: dump(enveloped(order([{}] * 1000), f"o{'_' * 200_000}rder")),
+    "a long key above lines": lambda: dump(order([LINE] * 500, f"l{'_' * 200_000}ines")),
+    "long keys around an order": lambda: dump(enveloped(order([{}] * 500), f"o{'_' * 200_000}rder")),
     "keys of the longest kind around lines": lambda: dump(
-        enveloped(order([UNKNOWN] * 1000, f"l{'_' * 250}ines"), f"o{'_' * 250}rder")
+        enveloped(order([UNKNOWN] * 500, f"l{'_' * 250}ines"), f"o{'_' * 250}rder")
     ),
     "faults below keys of the longest kind": lambda: dump(
-        enveloped(order([{}] * 1000, f"l{WIDE_SPACE * 250}ines"), f"o{WIDE_SPACE * 250}rder")
+        enveloped(order([{}] * 500, f"l{WIDE_SPACE * 250}ines"), f"o{WIDE_SPACE * 250}rder")
     ),
     "a key of 1 MiB": lambda: dump({"k" * (SIZE - 6): 0}),
     # Many values, in every form that takes more memory than text.

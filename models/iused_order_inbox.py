@@ -1,14 +1,16 @@
 import hashlib
+import logging
 import random
 import re
 import time as clock
 from dataclasses import dataclass, replace
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from functools import cache
 
-from psycopg2.errors import UniqueViolation
+from psycopg2 import OperationalError
+from psycopg2.errors import DeadlockDetected, SerializationFailure, UniqueViolation
 
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.exceptions import ConcurrencyError
 from odoo.fields import Command
 from odoo.models import BaseModel
@@ -19,6 +21,9 @@ from ..tools.order_payload import JsonError, Line, PayloadError, parse_json, rea
 from ..tools.problem import problem
 from .transaction import begin_anew
 
+_logger = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 100  # lines of an order that Odoo confirms while iUsed waits: a second for 30 or so
 MOST_LOCKED = 20  # products of one order; the database has room for some thousand locks
 LONGEST_WAIT = 3  # seconds that a push waits for others
 PAUSE = (0.01, 0.03)  # seconds between two looks whether it is its turn
@@ -70,7 +75,9 @@ class IusedOrderInbox(models.AbstractModel):
         """
         payload = self._read(company, body, reference, idempotency_key)
         if in_turn:
-            self._take_turn(self._turn_keys(company, payload), lambda: self._is_unchanged(company, payload))
+            codes = payload.status != "cancelled" and {line.sku or line.ean for line in payload.lines}
+            keys = self._turn_keys(company, payload.order_id, codes or ())
+            self._take_turn(keys, lambda: self._is_unchanged(company, payload))
         if payload.status == "cancelled":
             return self._receive_cancellation(company, payload.order_id), False
         return self._receive(company, payload)
@@ -133,17 +140,17 @@ class IusedOrderInbox(models.AbstractModel):
     # Taking turns ----------------------------------------------------------------------------------------------------
 
     @api.model
-    def _turn_keys(self, company, payload):
-        """Return what a push must have for itself: its reference and, for a new order, the stock that it takes."""
-        keys = [f"sale_iused {company.id} order {payload.order_id}"]
-        if payload.status == "cancelled":
-            return keys
-        if company.iused_shortage_policy == "refuse":
+    def _turn_keys(self, company, reference, codes):
+        """Return what an order must have for itself: its reference and, where it takes stock, that.
+
+        :param codes: SKUs, or EANs, of the products whose stock it takes
+        """
+        keys = [f"sale_iused {company.id} order {reference}"]
+        if codes and company.iused_shortage_policy == "refuse":
             return [*keys, f"sale_iused {company.id} stock"]  # two orders must not both count on the last piece
         # Odoo reserves the oldest pieces: two orders of one product at once would take the same ones, and one of them
         # be replayed after many seconds, or given up.
-        codes = sorted({line.sku or line.ean for line in payload.lines})[:MOST_LOCKED]
-        return [*keys, *(f"sale_iused {company.id} product {code}" for code in codes)]
+        return [*keys, *(f"sale_iused {company.id} product {code}" for code in sorted(codes)[:MOST_LOCKED])]
 
     @api.model
     def _take_turn(self, keys, is_done=lambda: False):
@@ -244,8 +251,17 @@ class IusedOrderInbox(models.AbstractModel):
         if shortages:
             self._tell_shortages(order, shortages)
         if company.iused_order_policy == "confirm" and not differing:
-            order.action_confirm()
+            self._confirm(order)
         return order
+
+    @api.model
+    def _confirm(self, order):
+        """Confirm an order, or have the scheduled action do so where iUsed would wait too long."""
+        if len(order.order_line) <= MOST_AT_ONCE:
+            order.action_confirm()
+        else:
+            order.iused_to_confirm = True
+            self._confirming_cron()._trigger()
 
     @api.model
     def _find_items(self, company, payload):
@@ -418,6 +434,59 @@ class IusedOrderInbox(models.AbstractModel):
             "discount": 0.0,
             "iused_line_reference": item.line.line_id or False,
         }
+
+    # A large one -----------------------------------------------------------------------------------------------------
+
+    @api.model
+    def _confirming_cron(self):
+        # iUsed's user has no rights on scheduled actions.
+        return self.env.ref("sale_iused.ir_cron_confirm_orders").sudo()
+
+    @api.model
+    def _cron_confirm(self):
+        """Confirm the orders that were too large for that while iUsed waited, each in a transaction of its own."""
+        orders = self.env["sale.order"].search([("iused_to_confirm", "=", True)], order="id")
+        self.env["ir.cron"]._commit_progress(remaining=len(orders))
+        for order in orders:
+            self._confirm_large(order.with_company(order.company_id))
+            self.env["ir.cron"]._commit_progress(1)
+
+    @api.model
+    def _confirm_large(self, order):
+        """Confirm an order, or tell why that cannot be done; one that a person had in hand meanwhile is left alone.
+
+        This may end the transaction, in which nothing was written.
+        """
+        codes = set(filter(None, order.order_line.product_id.mapped("default_code")))
+        try:
+            if not self._try_keys(self._turn_keys(order.company_id, order.iused_reference, codes)):
+                self._confirm_later()
+                return
+            order.iused_to_confirm = False
+            if order.state in ("draft", "sent"):
+                with self.env.cr.savepoint():
+                    order.action_confirm()
+        except (SerializationFailure, DeadlockDetected):
+            self.env.cr.rollback()  # somebody else wrote the same rows
+            self._confirm_later()
+        except OperationalError:
+            raise  # the database is gone
+        except Exception as error:
+            _logger.exception("The iUsed order %s could not be confirmed", order.id)
+            self._tell_unconfirmed(order, error)
+
+    @api.model
+    def _confirm_later(self):
+        self._confirming_cron()._trigger(at=fields.Datetime.now() + timedelta(minutes=1))
+
+    @api.model
+    def _tell_unconfirmed(self, order, error):
+        """Tell that a person has to confirm an order."""
+
+        def compose(env):
+            return env._("Confirm this iUsed order: Odoo could not do it by itself"), str(error)
+
+        self.env["iused.trouble"]._tell("unconfirmed", order, compose)
 
     # A known one -----------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from . import (
     test_hostile_peers,
     test_identifiers,
     test_import,
+    test_large_orders,
     test_mapping,
     test_offer_http,
     test_offer_prices,

@@ -84,9 +84,9 @@ class TestOrderLog(IusedHttpCase, CronMixinCase):
             row.with_user(self.manager).action_process_again()
 
     def test_many_faults_are_written_down_in_words_that_have_an_end(self):
-        answer = self._push(self._make_order(self.phone, lines=[{"sku": "\x01" * 99, "price": "x" * 90}] * 1000))
+        answer = self._push(self._make_order(self.phone, lines=[{"sku": "\x01" * 99, "price": "x" * 90}] * 500))
         self.assertLess(len(answer.content), 2**16)
-        self.assertEqual(answer.json()["errors"][-1], {"pointer": "", "detail": "… and 2,900 more faults."})
+        self.assertEqual(answer.json()["errors"][-1], {"pointer": "", "detail": "… and 1,400 more faults."})
         row = self._rows()
         self.assertEqual(row.answer_body, answer.text)
         self.assertLessEqual(len(row.detail), 10_000)

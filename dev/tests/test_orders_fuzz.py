@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 DEV_FOLDER = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(DEV_FOLDER))
 
+import addon_tools  # noqa: E402
 import order_server  # noqa: E402
 import wild_json  # noqa: E402
 import worst_orders  # noqa: E402
@@ -35,8 +36,8 @@ EXAMPLES = int(os.environ.get("IUSED_FUZZ_EXAMPLES", "300"))  # requests
 MOST_MEMORY = 64  # MiB
 MOST_ANSWER = 2**16  # bytes
 MOST_SECONDS = 5
-# What an order of 1,000 lines takes in Odoo itself, where each becomes a line and a move. Only against a hang.
-HANGS = 300  # seconds
+HANGS = 60  # seconds after which Odoo's own work is taken to go on for ever; `dev/bench orders` measures it
+MAX_LINES = addon_tools.load("order_payload").MAX_LINES
 
 TEXT = st.text(st.characters(codec=None), max_size=30) | st.sampled_from(
     [
@@ -115,6 +116,7 @@ SHORT = wild_json.SMALL | st.text(st.characters(codec=None), max_size=30)
 WIDE = wild_json.wide(SHORT, 20_000)
 REPEATED = wild_json.repeated(wild_json.SMALL | wild_json.deep(SHORT, ODD_KEYS), worst_orders.SIZE)
 WILD = (odd_order().map(dump) | REPEATED).filter(lambda body: len(body) <= worst_orders.SIZE)
+# A sender of more is answered before it has sent all, which not every client bears.
 BODIES = (
     nearly_valid().map(dump)
     | nearly_valid().map(lambda order: json.dumps(order).encode())
@@ -135,7 +137,7 @@ BODIES = (
             dump({**order_server.order("MANY", "PHONE-1"), "lines": [{"sku": "PHONE-1", "quantity": 1}] * 10_000}),
         ]
     )
-)
+).filter(lambda body: len(body) <= worst_orders.SIZE)
 METHODS = st.sampled_from(["POST", "PUT", "PATCH"])
 REFERENCES = st.none() | st.text(st.characters(codec="utf-8"), min_size=1, max_size=80)
 KEYS = st.none() | st.text(st.characters(min_codepoint=33, max_codepoint=255), min_size=1, max_size=300)
@@ -260,10 +262,10 @@ def test_the_worst_bodies_take_little(client, name):
     assert client.count_rows() == before + 1, "it is in the log"
 
 
-def test_an_order_of_a_thousand_lines_takes_little_memory(client):
+def test_the_largest_order_takes_little(client):
     line = {**worst_orders.LINE, **{f"more_{number}": {"value": number} for number in range(14)}}
-    answer = client.push(dump(worst_orders.order([line] * 1000, order_id="THOUSAND")), seconds=HANGS)
-    check(answer, "1,000 lines")
+    answer = client.push(dump(worst_orders.order([line] * MAX_LINES, order_id="LARGEST")), seconds=HANGS)
+    check(answer, "the most lines")
     assert answer.status == 201, answer.text
 
 

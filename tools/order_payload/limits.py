@@ -1,9 +1,9 @@
 """What a body may hold, and how much of it is told."""
 
 MAX_DEPTH = 32  # lists and objects in each other
-MAX_VALUES = 50_000  # fields and elements, and empty objects and lists once more; 1,000 lines of 20 fields are 21,000
+MAX_VALUES = 50_000  # fields and elements, and empty objects and lists once more; 500 lines of 20 fields are 10,500
 MAX_KEY = 255  # characters of a name
-MAX_LINES = 1000
+MAX_LINES = 500  # which Odoo makes in some two seconds
 MAX_FAULTS = 100  # that are told one by one
 MAX_POINTER = 500  # characters, as are those below
 MAX_DETAIL = 500  # of a fault
