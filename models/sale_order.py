@@ -17,7 +17,9 @@ class SaleOrder(models.Model):
     iused_ordered_at = fields.Datetime("Ordered at iUsed", copy=False, readonly=True, prefetch="iused")
     iused_lines_digest = fields.Char(copy=False, readonly=True, prefetch="iused")
     iused_address_digest = fields.Char(copy=False, readonly=True, prefetch="iused")
-    iused_to_confirm = fields.Boolean("To Be Confirmed Later", copy=False, readonly=True, prefetch="iused", index="btree_not_null")
+    iused_to_confirm = fields.Boolean(
+        "To Be Confirmed Later", copy=False, readonly=True, prefetch="iused", index="btree_not_null"
+    )
     iused_update_ids = fields.One2many("iused.shipment.update", "order_id", string="Shipment Updates")
     iused_update_count = fields.Integer(compute="_compute_iused_update_count", compute_sudo=True)
     iused_shipment_state = fields.Selection(
