@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from bootstrap import DEV, ROOT, say
+from portal import sample_order
 from services import ADDON, base_database, odoo_once, odoo_script, write_config
 
 PATIENCE = 60  # seconds in which a call must be accepted
@@ -31,23 +32,11 @@ def prepare(postgres, database, pieces, **options):
 
 
 def order(reference, sku, price=199.0):
-    """Return an order of one piece for a consumer of its own, in our documented form."""
-    return {
-        "order_id": reference,
-        "created_at": "2026-11-23T09:00:00+01:00",
-        "currency": "EUR",
-        "shipping_address": {
-            "name": f"Consumer of {reference}",
-            "street": "Dorpsstraat",
-            "house_number": "12",
-            "postal_code": "9711 AB",
-            "city": "Groningen",
-            "country": "NL",
-            "phone": "06 12345678",
-            "email": f"{reference.lower()}@example.com",
-        },
-        "lines": [{"line_id": "1", "sku": sku, "quantity": 1, "price": price}],
-    }
+    """Return an order of one piece for a consumer of its own."""
+    made = sample_order(reference, sku, price=price)
+    made["customer"] = {"email": f"{reference.lower()}@example.com", "phone": "06 12345678"}
+    made["shipping_address"]["name"] = f"Consumer of {reference}"
+    return made
 
 
 # Clients ---------------------------------------------------------------------------------------------------------

@@ -602,28 +602,22 @@ def is_ean(value: str) -> bool:
 def sample_order(
     order_id: str = "IU-1001", sku: str = "IPHONE-13-128-A", quantity: int = 1, price: float = 199.00
 ) -> dict:
-    """An order as iUsed may push it, in the connector's documented default shape."""
+    """An order as iUsed may push it, in the connector's documented form: that of all tests, benches and examples."""
     return {
         "order_id": order_id,
         "created_at": "2026-11-23T09:00:00+01:00",
         "currency": "EUR",
-        "note": "",
-        "customer": {"name": "Sanne de Vries", "email": "sanne@example.com", "phone": "+31612345678"},
+        "customer": {"name": "Sanne de Vries", "email": "sanne@example.com", "phone": "06 12345678"},
         "shipping_address": {
             "name": "Sanne de Vries",
-            "company": "",
             "street": "Dorpsstraat",
             "house_number": "12",
             "house_number_addition": "A",
-            "street2": "",
-            "postal_code": "1234 AB",
-            "city": "Utrecht",
-            "state": "",
+            "postal_code": "9711 AB",
+            "city": "Groningen",
             "country": "NL",
-            "phone": "+31612345678",
-            "email": "sanne@example.com",
         },
-        "lines": [{"line_id": "1", "sku": sku, "ean": "", "quantity": quantity, "price": price}],
+        "lines": [{"line_id": "1", "sku": sku, "quantity": quantity, "price": price}],
     }
 
 

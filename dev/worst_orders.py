@@ -10,9 +10,11 @@ from pathlib import Path
 
 import addon_tools
 
+from portal import sample_order
+
 SIZE = 2**20  # bytes, the most that is taken
-ADDRESS = {"name": "J", "street": "Kade", "house_number": "1", "postal_code": "1234 AB", "city": "Ede", "country": "NL"}
-LINE = {"line_id": "1", "sku": "PHONE-0", "ean": "8710000000000", "name": "Phone", "quantity": 1, "price": 199}
+SAMPLE = sample_order("WORST", sku="PHONE-0")
+ADDRESS, LINE = SAMPLE["shipping_address"], {**SAMPLE["lines"][0], "ean": "8710000000000", "name": "Phone"}
 EMOJI = "\U0001f600"  # makes any text take four bytes a character
 WIDE_SPACE = "\u2003"
 UNKNOWN = {**LINE, "sku": "UNKNOWN", "ean": "1"}  # refused without the work that Odoo has with a line

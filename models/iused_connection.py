@@ -166,7 +166,7 @@ class IusedConnection(models.AbstractModel):
         """Return the OpenAPI document of this company's addresses. It holds no secret."""
         company_sudo = company.sudo()  # its address is a system parameter, the feed's tables are closed to iUsed's user
         return document(
-            company_sudo.get_base_url(),
+            f"{company_sudo.get_base_url()}{ROUTE_PREFIX}",
             company_sudo.env.ref("base.module_sale_iused").installed_version,
             company_sudo.name,
             (

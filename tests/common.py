@@ -8,7 +8,7 @@ from odoo.tests import HttpCase, TransactionCase
 from odoo.tests.common import _super_send
 
 from ..const import KEY_SCOPE
-from ..dev.portal import Portal
+from ..dev.portal import Portal, sample_order
 from ..tools.order_payload import read_order
 
 WEBHOOK = "http://127.0.0.1:9/webhook/shipment/18/SECRET-TOKEN"  # nothing listens there
@@ -110,19 +110,7 @@ class IusedCase(TransactionCase):
         """Return the JSON of an order in our documented form; `lines` are products or (product, quantity)."""
         lines = [line if isinstance(line, tuple) else (line, 1) for line in lines]
         return {
-            "order_id": f"IU-{next(_numbers)}",
-            "created_at": "2026-11-23T09:00:00+01:00",
-            "currency": "EUR",
-            "customer": {"name": "Sanne de Vries", "email": "sanne@example.com", "phone": "06 12345678"},
-            "shipping_address": {
-                "name": "Sanne de Vries",
-                "street": "Dorpsstraat",
-                "house_number": "12",
-                "house_number_addition": "A",
-                "postal_code": "9711 AB",
-                "city": "Groningen",
-                "country": "NL",
-            },
+            **sample_order(f"IU-{next(_numbers)}"),
             "lines": [
                 {"line_id": str(number), "sku": product.default_code, "quantity": quantity, "price": 199.0}
                 for number, (product, quantity) in enumerate(lines, 1)

@@ -23,7 +23,7 @@ EXAMPLE_ANSWER = {"external_order_id": "S00042", "order_id": "IU-1001", "status"
 def document(base_url, version, company_name, shipment, offer=None):
     """Return the document.
 
-    :param str base_url: of the company's Odoo, without a slash at the end
+    :param str base_url: of our routes, without a slash at the end
     :param str version: of the addon
     :param tuple shipment: the method of a shipment update, and its body as an example, with the names of its keys
     :param dict offer: one of the company's offers, for the examples; without it they name a phone that it lacks
@@ -35,7 +35,7 @@ def document(base_url, version, company_name, shipment, offer=None):
             "version": version,
             "description": "Errors are problem details (RFC 9457). The company follows from the key.",
         },
-        "servers": [{"url": f"{base_url}/iused/v1"}],
+        "servers": [{"url": base_url}],
         "security": [{"bearer": []}, {"basic": []}, {"header": []}],
         "paths": {
             "/offers": {"get": _get_offers(offer or EXAMPLE_OFFER)},
