@@ -22,7 +22,7 @@ from odoo.tools import config
 
 from ..const import ROUTE_PREFIX
 from ..models.ir_http import BODY_SECONDS, BUSY, unauthorized
-from ..tools.door import Full, ThreadDoor, WorkerDoor
+from ..tools.door import Full, ThreadDoor, WorkerDoor, queue_length
 from ..tools.problem import problem
 
 _logger = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ _logger = logging.getLogger(__name__)
 WAITING = 200  # threads
 SECONDS = 10  # that a thread waits
 WORKER_SECONDS = 1  # that a worker waits, which could do something else
+QUEUE = 2  # connections for each worker that wait to be accepted: the system drops those beyond eight
 RETRY_AFTER = (1, 3)  # seconds; those who were sent away together must not all come back together
 
 
@@ -46,9 +47,14 @@ def _make_doors():
     path = os.path.join(config["data_dir"], "sale_iused.door")
     first = config["http_port"] * 1000  # servers may share the folder
     waiting = max(1, workers // 8)
-    polls = WorkerDoor(path, first, max(1, workers // 4), waiting, WORKER_SECONDS)
-    others = WorkerDoor(path, first + 500, max(2, workers // 2), waiting, WORKER_SECONDS)
+    polls = WorkerDoor(path, first, max(1, workers // 4), waiting, WORKER_SECONDS, _is_crowded)
+    others = WorkerDoor(path, first + 500, max(2, workers // 2), waiting, WORKER_SECONDS, _is_crowded)
     return polls, others
+
+
+def _is_crowded():
+    """Tell whether a user would wait long for a worker, as calls of iUsed stand in the same queue."""
+    return queue_length(getattr(server.server, "socket", None)) > QUEUE * config["workers"]
 
 
 def _is_closing():

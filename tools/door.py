@@ -6,6 +6,8 @@ A server answers its calls in the threads of one process, or in worker processes
 import contextlib
 import os
 import random
+import socket
+import struct
 import threading
 import time
 from collections import deque
@@ -21,6 +23,16 @@ PAUSE = (0.01, 0.03)  # seconds between two looks whether a place is free
 
 class Full(Exception):
     """Nobody more can wait, or somebody waited for too long; the call may be repeated."""
+
+
+def queue_length(listener):
+    """Return how many connections wait to be accepted by a listening socket; 0 where the system does not tell.
+
+    Linux tells it in the field of `tcp_info` that counts unacknowledged segments of other sockets.
+    """
+    with contextlib.suppress(AttributeError, OSError, struct.error):
+        return struct.unpack_from("I", listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 24)[0]
+    return 0
 
 
 class ThreadDoor:
@@ -103,9 +115,11 @@ class WorkerDoor:
     :param int inside: calls that work at a time
     :param int waiting: calls that wait besides
     :param float seconds: that a call waits at most
+    :param is_crowded: tells whether so many calls wait for a worker that all but users had better come again
     """
 
-    def __init__(self, path, first, inside, waiting, seconds):
+    def __init__(self, path, first, inside, waiting, seconds, is_crowded=lambda: False):
+        self._is_crowded = is_crowded
         self._path = path
         self._inside = range(first, first + inside)
         self._waiting = range(first + inside, first + inside + waiting)
@@ -120,7 +134,7 @@ class WorkerDoor:
         """
         # Opened for each call: the locks of a file that was opened before a fork would be shared.
         with open(self._path, "ab") as file:
-            if not self._take(file, self._inside) and not self._wait(file):
+            if self._is_crowded() or not (self._take(file, self._inside) or self._wait(file)):
                 self._turned_away += 1
                 raise Full
             yield

@@ -1,6 +1,8 @@
 """The door before iUsed's routes: so many at a time, in the order of coming, and nobody waits for ever."""
 
+import contextlib
 import multiprocessing
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -218,3 +220,27 @@ def test_doors_of_two_servers_in_one_file_do_not_meet(tmp_path):
             free.wait(2)
 
     assert sorted(in_workers(2, work)) == [0, 1]
+
+
+def test_nobody_is_let_in_while_the_queue_for_workers_is_long(tmp_path):
+    crowded = True
+    door = WorkerDoor(str(tmp_path / "door"), 0, inside=1, waiting=1, seconds=10, is_crowded=lambda: crowded)
+    with pytest.raises(Full), door.passed():
+        pytest.fail("it was let in")
+    assert door.take_turned_away() == 1
+    crowded = False
+    with door.passed():
+        pass
+
+
+def test_connections_that_wait_to_be_accepted_are_counted():
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=8))
+        assert door_module.queue_length(listener) == 0
+        for _client in range(5):
+            stack.enter_context(socket.create_connection(listener.getsockname()))
+        assert door_module.queue_length(listener) == 5
+        stack.enter_context(listener.accept()[0])
+        assert door_module.queue_length(listener) == 4
+    assert door_module.queue_length(listener) == 0, "it is closed"
+    assert door_module.queue_length(None) == 0

@@ -197,5 +197,3 @@ NOT_OF_A_PRODUCT = ("id", "name", "title", "description")  # in a flat order: of
 
 FIELDS = (*TABLE, "shipping_address", "lines")
 """Every field that a mapping may name; the last two stand for the whole object and the whole list."""
-
-# What a document may cost. Whatever 1 MiB of it holds: seconds and some dozens of MiB, and an answer of some KiB.
