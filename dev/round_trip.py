@@ -250,17 +250,30 @@ def push(portal, url, key, method, order):
 
 
 def deliver(warehouse, order_number, tracking):
-    """Validate an order's delivery as the warehouse does.
+    """Validate an order's deliveries as the warehouse does: one, or one from each warehouse.
 
-    :return: the serial numbers that left
+    :return: serial number and tracking reference of each device that left
     """
-    heading(f"The warehouse delivers {order_number} with tracking {tracking}")
-    (picking,) = warehouse.call(
+    pickings = warehouse.call(
         "stock.picking",
         "search_read",
         [["origin", "=", order_number], ["state", "!=", "done"]],
         ["name", "state", "partner_id", "move_line_ids"],
     )
+    check(pickings, f"there is something to deliver for {order_number}")
+    left = []
+    for number, picking in enumerate(pickings):
+        reference = f"{tracking}{'ABC'[number]}" if number else tracking
+        heading(f"The warehouse delivers {order_number} with tracking {reference}")
+        left += [(serial, reference) for serial in validate(warehouse, picking, reference)]
+    return left
+
+
+def validate(warehouse, picking, tracking):
+    """Validate a delivery.
+
+    :return: the serial numbers that left
+    """
     lines = warehouse.call("stock.move.line", "read", picking["move_line_ids"], ["lot_id", "product_id"])
     for line in lines:
         print(f"    {picking['name']}: {line['product_id'][1]}  {line['lot_id'] and line['lot_id'][1]}")
@@ -268,7 +281,7 @@ def deliver(warehouse, order_number, tracking):
     warehouse.call("stock.picking", "write", [picking["id"]], {"carrier_tracking_ref": tracking})
     start = time.monotonic()
     result = warehouse.call("stock.picking", "button_validate", [picking["id"]])
-    check(result is True, f"validated in {(time.monotonic() - start) * 1000:.0f} ms")
+    check(result is True, f"validated in {(time.monotonic() - start) * 1000:.0f} ms, and nothing was asked")
     return [line["lot_id"][1] for line in lines]
 
 
@@ -301,8 +314,8 @@ def play(odoo, portal, key, database=DATABASE):
     warehouse = OdooUser(odoo.url, **WAREHOUSE, database=database)
     expected = []
     for position, number in enumerate(numbers, 1):
-        tracking = f"3S{run}{position:03d}"
-        expected += [(serial, tracking, number) for serial in deliver(warehouse, number, tracking)]
+        left = deliver(warehouse, number, f"3S{run}{position:03d}")
+        expected += [(serial, tracking, number) for serial, tracking in left]
     check_updates(portal, before, expected)
     left = {offer["sku"]: offer["stock_available"] for offer in poll(portal, odoo.url, key)}
     sold = sum(offer["stock_available"] - left[offer["sku"]] for offer in offers)

@@ -1,6 +1,7 @@
 """A Dutch refurbisher with phones in stock. Run in `odoo shell` by dev/run, which gives `env` and `values`.
 
-`values`: `login` and `password` of the warehouse user. Leaves `result`: the access token and what was made.
+`values`: `login` and `password` of the warehouse user, and `warehouses`, over which the phones are spread (1 unless it
+says so). Leaves `result`: the access token and what was made.
 """
 
 from stdnum import luhn
@@ -57,10 +58,6 @@ def make_company(env):
     )
     if company.account_fiscal_country_id.code != "NL" or company.chart_template != "nl":
         env["account.chart.template"].try_loading("nl", company, install_demo=False)
-    # Nobody reads the mails of a demonstration.
-    company.write(
-        {"stock_move_email_validation": False, "stock_text_confirmation": False, "iused_order_policy": "confirm"}
-    )
     env.ref("base.EUR").active = True
     env.user.tz = "Europe/Amsterdam"
     return company
@@ -91,11 +88,19 @@ def make_warehouse_user(env, login, password):
     )
 
 
-def make_phones(env, company):
-    stock = env["stock.warehouse"].search([("company_id", "=", company.id)], limit=1).lot_stock_id
+def make_warehouses(env, company, number):
+    """Return the company's warehouses, as many as are wanted."""
+    warehouses = env["stock.warehouse"].search([("company_id", "=", company.id)])
+    more = [{"name": f"Warehouse {n}", "code": f"WH{n}", "company_id": company.id} for n in range(2, number + 1)]
+    return warehouses + env["stock.warehouse"].create(more)
+
+
+def make_phones(env, company, warehouses):
+    """Make the phones, the pieces of each in one of the warehouses."""
     number = 0
     barcodes = set()
-    for sku, name, grade, code, buying, consumer, pieces in PHONES:
+    for place, (sku, name, grade, code, buying, consumer, pieces) in enumerate(PHONES):
+        stock = warehouses[-1 - place % len(warehouses)].lot_stock_id
         code = ean(code)
         product = env["product.product"].create(
             {
@@ -144,7 +149,7 @@ def make_token(company):
 
 company = make_company(env)  # noqa: F821 - the shell's
 make_warehouse_user(env, values["login"], values["password"])  # noqa: F821
-make_carrier(env)  # noqa: F821
-devices = make_phones(env, company)  # noqa: F821
+company.iused_carrier_id = make_carrier(env)  # noqa: F821
+devices = make_phones(env, company, make_warehouses(env, company, values.get("warehouses", 1)))  # noqa: F821
 result = {"api_key": make_token(company), "devices": devices}
 env.cr.commit()  # noqa: F821

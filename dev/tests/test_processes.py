@@ -63,7 +63,7 @@ def test_webhook_down_and_up_again(connected):
     before = len(portal.updates)
     portal.close()
     start = time.monotonic()
-    (serial,) = round_trip.deliver(warehouse, number, "3SDOWN")
+    ((serial, _tracking),) = round_trip.deliver(warehouse, number, "3SDOWN")
     assert time.monotonic() - start < 10, "the validation waited for the portal"
     wait_for(lambda: tried(refurbisher, number), 30)
     state, attempts, answer = refurbisher.query(
