@@ -3,10 +3,10 @@ carrier with fixed prices, the threaded server."""
 
 import pytest
 from conftest import DEV_FOLDER, WAREHOUSE
+from round_trip import play
 from test_module_tests import MODULES
 
 from portal import Portal
-from round_trip import play
 from services import ADDON, Odoo, base_database, odoo_once, odoo_script
 
 TO_CONSUMERS = """
