@@ -17,6 +17,7 @@ from . import (
     res_company,
     res_config_settings,
     res_partner,
+    res_users,
     res_users_apikeys,
     sale_order,
     sale_order_line,

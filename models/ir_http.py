@@ -13,7 +13,7 @@ from odoo.service.model import retrying
 from odoo.sql_db import PoolError
 from odoo.tools import real_time
 
-from ..const import KEY_SCOPE, ROUTE_PREFIX
+from ..const import ROUTE_PREFIX
 from ..tools.problem import is_problem, problem
 
 _logger = logging.getLogger(__name__)
@@ -83,14 +83,14 @@ class IrHttp(models.AbstractModel):
     @classmethod
     def _iused_let_in(cls):
         key = cls._iused_request_key()
-        user_id = key and request.env["res.users.apikeys"]._check_credentials(scope=KEY_SCOPE, key=key)
+        user_id = key and request.env["res.users.apikeys"]._iused_check(key)
         # Nobody is logged in yet: the key decides which company this is about.
         company_sudo = request.env["res.company"].sudo()
         if user_id:
             company_sudo = company_sudo.search([("iused_user_id", "=", user_id)], limit=1)
-        if not company_sudo:
-            raise unauthorized()
         user_sudo = company_sudo.iused_user_id
+        if not user_sudo.share:  # nor is there one without a company
+            raise unauthorized()
         request.env["res.users.apikeys"]._iused_note_use(user_id, key)
         request.update_env(user=user_id)
         request.update_context(**user_sudo.context_get(), allowed_company_ids=company_sudo.ids)

@@ -5,7 +5,7 @@ from odoo.exceptions import AccessError, ValidationError
 from odoo.orm.models import NO_ACCESS
 
 from ..const import LOOPBACK_HOSTS
-from ..tools.webhook import mask_path
+from ..tools.masking import mask_path
 
 # A change of one of these may be what iUsed was waiting for.
 WEBHOOK_SETTINGS = {

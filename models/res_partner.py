@@ -13,9 +13,20 @@ class ResPartner(models.Model):
 
         Odoo would write that it is invited on the contact each time, and two orders at once would collide there.
         """
+        return super(ResPartner, self - self._iused_filtered()).signup_get_auth_param()
+
+    def signup_prepare(self, signup_type="signup"):
+        """Let nobody sign up as iUsed, or as the user that its calls act as."""
+        return super(ResPartner, self - self._iused_filtered()).signup_prepare(signup_type=signup_type)
+
+    def _iused_filtered(self):
+        """Return those of the contacts that are iUsed: the customers, and the users that its calls act as."""
         companies_sudo = self.env["res.company"].sudo()  # who may post on an order need not read settings
-        customers = companies_sudo.search([("iused_partner_id", "in", self.ids)]).iused_partner_id
-        return super(ResPartner, self - customers).signup_get_auth_param()
+        companies_sudo = companies_sudo.search(
+            ["|", ("iused_partner_id", "in", self.ids), ("iused_user_id.partner_id", "in", self.ids)]
+        )
+        ours = companies_sudo.iused_partner_id | companies_sudo.iused_user_id.partner_id
+        return self & ours.with_env(self.env)
 
     @api.model
     def _iused_find_or_create_consumer(self, company, payload):

@@ -7,6 +7,7 @@ from odoo.tools import SQL
 
 from odoo.addons.base.models.res_users import INDEX_SIZE, check_identity
 
+from ..const import KEY_SCOPE
 from .transaction import begin_anew
 
 _logger = logging.getLogger(__name__)
@@ -22,6 +23,20 @@ class ResUsersApikeys(models.Model):
         result = super().init()
         self.env.cr.execute("ALTER TABLE res_users_apikeys ADD COLUMN IF NOT EXISTS iused_last_use timestamp")
         return result
+
+    def _iused_check(self, key):
+        """Return the id of the user of a key that was made for iUsed, or None.
+
+        Odoo takes a key without a scope for every scope; such a one is neither listed nor revoked as iUsed's.
+        """
+        user_id = self._check_credentials(scope=KEY_SCOPE, key=key)
+        ours = SQL(
+            "SELECT FROM res_users_apikeys WHERE user_id = %s AND index = %s AND scope = %s",
+            user_id or 0,
+            key[:INDEX_SIZE],
+            KEY_SCOPE,
+        )
+        return user_id if user_id and self.env.execute_query(ours) else None
 
     def _iused_note_use(self, user_id, key):
         """Remember that a key was used, once an hour, as each poll would else be a write.

@@ -1,5 +1,6 @@
 from . import (
     test_access,
+    test_attacks,
     test_delivery,
     test_exchange_log,
     test_health,

@@ -9,11 +9,11 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 import requests
 
 from .bounded_http import open_session, read_body, within
+from .masking import Mask
 from .peer import clean
 
 TIMEOUT = (5, 20)  # seconds to connect, to read; a call takes no longer than both
@@ -25,7 +25,6 @@ CLOSED_STATUSES = {401, 403, 404, 410}
 LONGEST_TEXT = 200  # characters of an answer that are told in words
 SENTENCES = ("detail", "message", "error", "title")  # keys of an answer that hold it, the best first
 LONGEST_ANSWER = 2000  # bytes of an answer that are kept
-MASK = "***"
 LONGEST_RETRY_AFTER = 24 * 3600  # seconds
 
 
@@ -71,7 +70,7 @@ class Webhook:
     def __init__(self, url, method="POST"):
         self._url = url
         self._method = method
-        self._secrets = secret_parts(url)
+        self._mask = Mask(url)
         self._session = open_session(url)
         self._call = None
 
@@ -94,7 +93,7 @@ class Webhook:
         except Exception as error:  # noqa: BLE001 - odd answers raise odd errors, whose texts repeat the address
             outcome = Outcome(Outcome.RETRY, _describe(error))
         else:
-            outcome = judge(*answered, secrets=self._secrets)
+            outcome = judge(*answered, mask=self._mask)
         return replace(outcome, duration=time.monotonic() - start)
 
     def _exchange(self, body, event_id):
@@ -184,38 +183,16 @@ def _read_methods(headers):
     return frozenset(name for name in names if name.isascii() and name.isalpha())
 
 
-def secret_parts(url):
-    """Return what of the webhook's address is secret, the whole first."""
-    parts = urlsplit(url)
-    token = parts.path.rstrip("/").rpartition("/")[2]
-    secrets = (url, parts.path, parts.query, token, parts.netloc, parts.hostname)
-    return [secret for secret in secrets if secret and secret.strip("/")]
-
-
-def mask(text, secrets):
-    """Take secrets out of a text, which may be an answer that echoes the call."""
-    for secret in secrets:
-        text = text.replace(secret, MASK)
-    return text
-
-
-def mask_path(url):
-    """Return the path of the webhook's address as it may be shown: `/webhook/shipment/18/***`."""
-    parts = urlsplit(url)
-    path = f"{parts.path.rstrip('/').rpartition('/')[0]}/{MASK}"
-    return f"{path}?{MASK}" if parts.query else path
-
-
-def judge(status, reason, answer, retry_after=None, secrets=()):
+def judge(status, reason, answer, retry_after=None, mask=str):
     """Tell what an answer means: 2xx is success, 3xx and most 4xx will not get better by themselves.
 
     :param str retry_after: the header `Retry-After` (RFC 9110, section 10.2.3): seconds or a date
-    :param secrets: what is masked in the answer's words, see `secret_parts`
+    :param mask: takes the address out of the answer's words, see `masking.Mask`
     :rtype: Outcome
     """
     answer = clean(answer)
     # Masked before anything is cut off, which may be the end of a secret; what JSON may have written otherwise, too.
-    reason, answer, gist = (mask(words, secrets) for words in (clean(reason or ""), answer, clean(_gist(answer))))
+    reason, answer, gist = (mask(words) for words in (clean(reason or ""), answer, clean(_gist(answer))))
     text = " ".join(f"HTTP {status} {reason[:LONGEST_TEXT]} {' '.join(gist.split())[:LONGEST_TEXT]}".split())
     answer = answer.encode()[:LONGEST_ANSWER].decode(errors="ignore")
     if 200 <= status < 300:

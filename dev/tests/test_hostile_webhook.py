@@ -413,7 +413,7 @@ def test_whatever_is_answered_can_be_written_down(status, reason, answer, retry_
 def test_address_is_masked_wherever_it_stands(around, place, form, as_json):
     url = f"https://portal.example/webhook/shipment/18/{TOKEN}"
     said = json.dumps(url)[1:-1].replace("/", "\\/").replace("s3", "\\u0073\\u0033") if as_json else url
-    outcome = webhook.judge(422, url, form.format("x" * place + said + around), secrets=webhook.secret_parts(url))
+    outcome = webhook.judge(422, url, form.format("x" * place + said + around), mask=webhook.Mask(url))
     for text in (outcome.text, outcome.answer):
         assert "portal.example" not in text
         assert TOKEN not in text

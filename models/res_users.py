@@ -1,0 +1,22 @@
+from odoo import models
+from odoo.exceptions import AccessDenied
+
+
+class ResUsers(models.Model):
+    _inherit = "res.users"
+
+    def _iused_filtered(self):
+        """Return those of the users that iUsed's calls act as: nobody is behind them."""
+        companies_sudo = self.env["res.company"].sudo()  # nobody is logged in yet, or somebody without settings
+        return self & companies_sudo.search([("iused_user_id", "in", self.ids)]).iused_user_id.with_env(self.env)
+
+    def _check_credentials(self, credential, env):
+        """Let nobody log in as iUsed's user, whatever password it was given: our routes know its keys."""
+        if self._iused_filtered():
+            raise AccessDenied
+        return super()._check_credentials(credential, env)
+
+    def _action_reset_password(self, signup_type="reset"):
+        """Invite nobody to be iUsed's user; who asks for it without being logged in is told what everybody is told."""
+        invited = self - self._iused_filtered()
+        return super(ResUsers, invited)._action_reset_password(signup_type=signup_type) if invited else True
