@@ -125,6 +125,15 @@ def _refuse(refusal, environ, start_response):
     return refusal.get_response(environ)(environ, start_response)
 
 
+def _without_store(start_response):
+    """Let nobody on the way keep an answer about orders, which names consumers (RFC 9111, section 5.2.2.5)."""
+
+    def start(status, headers, *error):
+        return start_response(status, [*headers, ("Cache-Control", "no-store")], *error)
+
+    return start
+
+
 def through_the_door(call):
     """Wrap the application: calls of iUsed's routes pass the door, all others go on at once."""
 
@@ -133,6 +142,8 @@ def through_the_door(call):
         path = environ.get("PATH_INFO", "")
         if not path.startswith(f"{ROUTE_PREFIX}/"):
             return call(self, environ, start_response)
+        if not path.startswith(f"{ROUTE_PREFIX}/offers"):
+            start_response = _without_store(start_response)
         if not environ.get("HTTP_AUTHORIZATION") and not environ.get("HTTP_X_API_KEY"):
             # Neither a place nor a connection for who has no key.
             return _refuse(unauthorized(), environ, start_response)

@@ -27,6 +27,24 @@ class TestKeys(IusedHttpCase):
 
 
 @tagged("post_install", "-at_install")
+class TestAnswers(IusedHttpCase):
+    def test_nobody_on_the_way_keeps_an_answer_about_orders(self):
+        order = self._make_order(self._make_phone("PHONE", 1))
+        for method, path, data, status in (
+            ("POST", "/orders", order, 201),
+            ("GET", f"/orders/{order['order_id']}", None, 200),
+            ("GET", "/orders/unknown", None, 404),
+            ("GET", "/openapi.json", None, 200),
+            ("POST", "/orders", {}, 422),
+        ):
+            with self.subTest(path=path, status=status):
+                answer = self._call(method, path, data=data)
+                self.assertEqual((answer.status_code, answer.headers["Cache-Control"]), (status, "no-store"))
+        self.assertEqual(self._call("GET", "/orders/x", key="wrong").headers["Cache-Control"], "no-store")
+        self.assertEqual(self._call("GET", "/offers").headers["Cache-Control"], "private, no-cache")
+
+
+@tagged("post_install", "-at_install")
 class TestIusedsUser(IusedHttpCase):
     @classmethod
     def setUpClass(cls):
