@@ -48,9 +48,10 @@ class IusedFieldMapping(models.Model):
     @api.model
     @ormcache("company.id")
     def _paths(self, company):
-        """Return a company's mapping as the reader takes it; asked for with every push.
+        """Return a company's mapping as the reader takes it; asked for with every push, for a company that may be read.
 
         :rtype: dict: our field -> list of paths
         """
-        mappings = self.search([("company_id", "=", company.id)])
+        # Cached for everybody: what somebody may see of it must not be what all others get.
+        mappings = self.sudo().search([("company_id", "=", company.id)])
         return {field: rows.mapped("path") for field, rows in mappings.grouped("field").items()}

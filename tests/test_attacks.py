@@ -1,6 +1,6 @@
 """What a thief of a key, a colleague or a visitor may try, and does not achieve."""
 
-from odoo.exceptions import AccessDenied, UserError
+from odoo.exceptions import AccessDenied, AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -100,3 +100,33 @@ class TestIusedsUser(IusedHttpCase):
         self.assertFalse(self.contact.signup_type)
         self.iused_partner.signup_prepare()
         self.assertFalse(self.iused_partner.signup_type)
+
+
+@tagged("post_install", "-at_install")
+class TestOtherCompanies(IusedHttpCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.other = cls._make_company("Other refurbisher")
+        cls.stranger = cls._new_user("stranger", "stock.group_stock_manager", company=cls.other)
+        cls.update = cls._deliver(cls._receive(cls._make_order(cls._make_phone("PHONE", 1)))).iused_update_ids
+
+    def test_shipment_update_of_another_company_is_not_read_through_the_wizard(self):
+        wizard = self.env["iused.shipment.serial"].with_user(self.stranger).with_company(self.other)
+        with self.assertRaises(AccessError):
+            wizard.create({"update_id": self.update.id, "serial_number": "x"})
+        ours = self.env["iused.shipment.serial"].create({"update_id": self.update.id, "serial_number": "x"})
+        self.assertEqual(ours.pieces, 1)
+
+    def test_sample_tried_from_another_company_does_not_change_what_pushes_are_read_by(self):
+        admin = self._new_user("admin of both", "base.group_system", company=self.other)
+        admin.company_ids |= self.company
+        self.env["iused.field.mapping"].create(
+            {"company_id": self.company.id, "field": "order_id", "path": "strange.place"}
+        )
+        self.env.registry.clear_cache()
+        test = self.env["iused.mapping.test"].with_user(admin).with_company(self.other)
+        test = test.with_context(allowed_company_ids=self.other.ids)
+        test.create({"company_id": self.company.id, "sample": "{}"}).action_explain()
+        paths = self.env["iused.field.mapping"].sudo()._paths(self.company)
+        self.assertEqual(paths, {"order_id": ["strange.place"]})

@@ -22,11 +22,14 @@ class IusedMappingTest(models.TransientModel):
         :raises odoo.exceptions.UserError: for a sample that is not JSON
         """
         self.ensure_one()
+        self.company_id.check_access("read")
         try:
             document = parse_json((self.sample or "").encode())
         except JsonError as error:
             raise UserError(self.env._("The sample is not JSON: %s.", error)) from error
-        rows = explain(document, **self.env["iused.order.inbox"]._reader_options(self.company_id))
+        # The zone is that of iUsed's user, who may belong to none of the companies that are switched on.
+        company_sudo = self.company_id.sudo()
+        rows = explain(document, **self.env["iused.order.inbox"]._reader_options(company_sudo))
         self.fault_count = sum(bool(row.fault) for row in rows)
         self.line_ids = [Command.clear(), *(Command.create(row._asdict()) for row in rows)]
         return {

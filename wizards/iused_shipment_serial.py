@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class IusedShipmentSerial(models.TransientModel):
@@ -10,6 +10,11 @@ class IusedShipmentSerial(models.TransientModel):
     update_id = fields.Many2one("iused.shipment.update", required=True, readonly=True, ondelete="cascade")
     pieces = fields.Integer(related="update_id.pieces")
     serial_number = fields.Text("Serial Number / IMEI", required=True)
+
+    @api.constrains("update_id")
+    def _check_update(self):
+        """Let nobody read a shipment update of another company through a wizard of one's own."""
+        self.update_id.check_access("read")
 
     def action_confirm(self):
         """Write the serial numbers down; the update is sent when it has a tracking reference, too."""
