@@ -1,6 +1,8 @@
 from . import (
     test_access,
     test_delivery,
+    test_devices_back,
+    test_devices_off,
     test_exchange_log,
     test_health,
     test_hostile_peers,
@@ -13,6 +15,7 @@ from . import (
     test_offer_readiness,
     test_offer_stock,
     test_offers,
+    test_open_orders,
     test_openapi,
     test_order_changes,
     test_order_log,
@@ -33,6 +36,7 @@ from . import (
     test_shipment_retries,
     test_shipment_routes,
     test_shipments,
+    test_shut_out,
     test_telling,
     test_tours,
 )
