@@ -210,20 +210,32 @@ class IusedShipmentUpdate(models.Model):
         marked = self.filtered("did_not_leave")
         stayed = (candidates | marked)._find_stayed()
         (marked - stayed)._put_back()
-        for update in stayed - marked:
+        for update in stayed & candidates:
             update._take_back(update in free)
         for update in candidates - stayed:
             values = update._current_values()
-            if all(update[name] == value for name, value in values.items()):
-                continue
-            row, known, pieces = update, update._find_known(update in free), update.pieces
-            if update in free and update.state in ("waiting", "pending") and not update.body:
-                update.write({**values, "state": "waiting", "next_try": fields.Datetime.now()})
-            elif all(values.values()):
-                row = update._correct(values, update in free)
-            if values["pieces"] < pieces and known:
-                row._mark_stayed(set(known._serials()) - set((values["serial_number"] or "").splitlines()))
+            if any(update[name] != value for name, value in values.items()):
+                update._take_over(values, update in free)
         candidates._release_complete()
+
+    def _take_over(self, values, free):
+        """Change to how the delivery is by now, or follow this update with one that does.
+
+        :param dict values: those of `_current_values`
+        :param bool free: whether nobody is sending this one
+        """
+        self.ensure_one()
+        known = self._find_known(free)
+        left = set((values["serial_number"] or "").splitlines())
+        stayed = set(known._serials()) - left if values["pieces"] < self.pieces else set()
+        trace = known if free else self.browse()  # what is being sent cannot be written now
+        if free and self.state in ("waiting", "pending") and not self.body:
+            self.write({**values, "state": "waiting", "next_try": fields.Datetime.now()})
+        elif all(values.values()):
+            follower = self._correct(values, free)
+            trace = trace or follower
+        if stayed and trace:
+            trace._mark_stayed(stayed)
 
     def _current_values(self):
         """Return serial number, tracking reference and devices as the delivery has them; what was typed here stays."""
@@ -303,15 +315,14 @@ class IusedShipmentUpdate(models.Model):
         :param bool free: whether nobody is sending it
         """
         self.ensure_one()
-        known = self._find_known(free)
+        trace = known = self._find_known(free)
         reason = self.env._("It was taken off the delivery.")
-        row = self
         if not free:  # it cannot be written now: another row keeps the trace
-            row = self.copy({"corrects_id": self.id, "is_correction": True, "state": "dropped", "drop_reason": reason})
+            trace = self.copy({"corrects_id": self.id, "is_correction": True, "state": "dropped", "drop_reason": reason})
         elif self.state != "sent":
             self._drop(reason)
         if known:
-            row._mark_stayed(set(known._serials()))
+            trace._mark_stayed(set(known._serials()))
 
     def _put_back(self):
         """Forget that devices did not leave which are on their delivery again."""

@@ -57,7 +57,7 @@ class StockMoveLine(models.Model):
         """
         updates = self._iused_updates()
         updates._refresh()
-        live = updates._find_live()
+        live = (updates | updates.correction_ids)._find_live()
         # What tells of a whole delivery takes devices in by itself.
         told = {(update.order_id, update.picking_id) for update in live if update.grouping == "delivery"}
         missing = {}
