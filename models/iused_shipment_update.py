@@ -318,7 +318,9 @@ class IusedShipmentUpdate(models.Model):
         trace = known = self._find_known(free)
         reason = self.env._("It was taken off the delivery.")
         if not free:  # it cannot be written now: another row keeps the trace
-            trace = self.copy({"corrects_id": self.id, "is_correction": True, "state": "dropped", "drop_reason": reason})
+            trace = self.copy(
+                {"corrects_id": self.id, "is_correction": True, "state": "dropped", "drop_reason": reason}
+            )
         elif self.state != "sent":
             self._drop(reason)
         if known:
