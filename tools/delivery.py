@@ -50,16 +50,16 @@ class Portal:
 
         An answer of any kind to the update itself shows that iUsed is up. No answer at all, or the wish to be left
         alone (`Retry-After`), shows at once that it is down; errors of its server do when there are several in a row.
-        A closing answer may come from something before iUsed, and shows nothing of that.
+        A closing answer may come from something before iUsed, and does not show that it is up; that of an update which
+        is blamed for it says nothing of the others.
 
         :param tools.webhook.Outcome outcome: what came of the try
         :param int blame: the update's before the try
         :rtype: Portal
         """
         if outcome.verdict == Outcome.CLOSED:
-            if blame == BLAMED:
-                return self
-            return replace(self, doubts=DOUBTS if outcome.status in CERTAIN_STATUSES else self.doubts + 1)
+            doubts = DOUBTS if outcome.status in CERTAIN_STATUSES else self.doubts + 1
+            return Portal(self.is_down, doubts=self.doubts if blame == BLAMED else doubts)
         if outcome.verdict != Outcome.RETRY:
             return Portal()
         failures = self.failures + 1
