@@ -550,9 +550,13 @@ class IusedOrderInbox(models.AbstractModel):
     @api.model
     def _prepare_details(self, order):
         """Return the order as iUsed may read it back, with what has shipped."""
-        # A move that iUsed's customer received, not one that came back.
+        # What iUsed's customer received, not what came back, nor what was taken off the delivery.
         moves = order.order_line.move_ids.filtered(
-            lambda move: move.state == "done" and move.location_dest_id.usage == "customer" != move.location_id.usage
+            lambda move: (
+                move.state == "done"
+                and move.location_dest_id.usage == "customer" != move.location_id.usage
+                and move.quantity
+            )
         )
         return {
             **self._prepare_answer(order),
@@ -570,10 +574,11 @@ class IusedOrderInbox(models.AbstractModel):
             ],
             "shipments": [
                 {
-                    "shipped_at": f"{picking.date_done.isoformat(timespec='seconds')}Z",
+                    # A delivery that was done by code, or moves without one, may have no date of their own.
+                    "shipped_at": f"{(picking.date_done or max(picked.mapped('date'))).isoformat(timespec='seconds')}Z",
                     "carrier": picking.carrier_id.name or "",
                     "track_and_trace": picking.carrier_tracking_ref or "",
-                    "serial_numbers": picked.move_line_ids.lot_id.mapped("name"),
+                    "serial_numbers": picked.move_line_ids.filtered("quantity").lot_id.mapped("name"),
                 }
                 for picking, picked in moves.grouped("picking_id").items()
             ],

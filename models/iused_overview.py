@@ -134,11 +134,24 @@ class IusedOverview(models.AbstractModel):
 
     @api.model
     def _open_orders_domain(self, company):
-        """An order is open until all of it has left, or it is cancelled."""
-        return (
-            self._orders_domain(company)
-            & Domain("state", "in", ("draft", "sent", "sale"))
-            & Domain("delivery_status", "!=", "full")
+        """An order is open until all of it has left, or it is cancelled.
+
+        Odoo's delivery status alone does not tell: it counts returns, and services have none.
+        """
+        leaving = (
+            Domain("state", "not in", ("done", "cancel"))
+            & Domain("location_id.usage", "!=", "customer")
+            # Inner steps are on their way to the customer too.
+            & (Domain("location_final_id.usage", "=", "customer") | Domain("location_dest_id.usage", "=", "customer"))
+        )
+        goods = Domain("product_id.type", "=", "consu") & Domain("product_uom_qty", ">", 0)
+        is_leaving = Domain("delivery_status", "not in", (False, "full")) & Domain(
+            "order_line.move_ids", "any", list(leaving)
+        )
+        # No delivery yet, as of goods that are still to be bought for dropshipping, or none any more.
+        is_left_out = Domain("delivery_status", "=", False) & Domain("order_line", "any", list(goods))
+        return self._orders_domain(company) & (
+            Domain("state", "in", ("draft", "sent")) | (Domain("state", "=", "sale") & (is_leaving | is_left_out))
         )
 
     # Troubles --------------------------------------------------------------------------------------------------------

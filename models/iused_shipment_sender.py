@@ -16,7 +16,7 @@ from odoo.fields import Domain
 from odoo.models import BaseModel
 from odoo.modules.registry import Registry
 
-from ..tools.delivery import Portal, decide
+from ..tools.delivery import BLAMED, SUSPECTED, Portal, decide
 from ..tools.webhook import Outcome, Webhook
 
 _logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ LOCK_IF_UNCHANGED = """
 WRITE_RESULT = """
     UPDATE iused_shipment_update
        SET state = %(state)s, attempts = %(attempts)s, next_try = %(next_try)s, holds = %(holds)s,
-           last_answer = %(last_answer)s, sent_at = %(sent_at)s, body = %(body)s,
+           last_answer = %(last_answer)s, sent_at = %(sent_at)s, body = %(body)s, blame = %(blame)s,
            write_uid = %(uid)s, write_date = now() AT TIME ZONE 'UTC'
      WHERE id = %(update_id)s
 """
@@ -139,6 +139,28 @@ class IusedShipmentSender(models.AbstractModel):
         held_sudo = updates_sudo.search(domain & Domain("company_id", "in", companies.ids)).try_lock_for_update()
         held_sudo.write({"next_try": fields.Datetime.now(), "holds": False})
 
+    @api.model
+    def _suspects_domain(self):
+        """Updates whose answer may mean that iUsed shuts the company out, and was neither confirmed nor disproved."""
+        return Domain("state", "in", ("pending", "retry")) & Domain("blame", "=", SUSPECTED)
+
+    @api.model
+    def _blame_suspects(self, company):
+        """Let what was answered so once more stop by itself: others are not, or the company was shut out for it."""
+        suspects = self.env["iused.shipment.update"].search(
+            self._suspects_domain() & Domain("company_id", "=", company.id)
+        )
+        suspects.try_lock_for_update().write({"blame": BLAMED})
+
+    @api.model
+    def _forget_blame(self, companies):
+        """Begin anew after a change of the settings: what was shut out before says nothing of the new ones."""
+        domain = Domain("company_id", "in", companies.ids) & Domain("state", "in", ("pending", "retry", "stopped"))
+        # Whoever may change the settings has no rights on the outbox.
+        updates_sudo = self.env["iused.shipment.update"].sudo()
+        blamed_sudo = updates_sudo.search(domain & Domain("blame", ">", 0)).try_lock_for_update()
+        blamed_sudo.write({"state": "pending", "blame": 0, "attempts": 0, "next_try": fields.Datetime.now()})
+
     # A run -----------------------------------------------------------------------------------------------------------
 
     @api.model
@@ -185,8 +207,10 @@ class IusedShipmentSender(models.AbstractModel):
             return
         run.webhook = stack.enter_context(Webhook(run.connection["url"], run.connection["method"]))
         own = Domain("company_id", "=", company_sudo.id)
+        updates = self.env["iused.shipment.update"]
         run.portal = Portal(
-            is_down=bool(self.env["iused.shipment.update"].search_count(self._hold_domain() & own, limit=1))
+            is_down=bool(updates.search_count(self._hold_domain() & own, limit=1)),
+            doubts=updates.search_count(self._suspects_domain() & own, limit=1),
         )
         run.held_back = self._held_back_orders(company_sudo)
 
@@ -219,8 +243,8 @@ class IusedShipmentSender(models.AbstractModel):
     def _send_next(self, run):
         """Send a company's next update and commit what came of it.
 
-        The run ends where iUsed cannot be reached or shuts the company out: one try is enough to know. An update that
-        could not be sent holds back the later ones of its order.
+        The run ends where iUsed cannot be reached or shuts the company out. An update that could not be sent holds back
+        the later ones of its order.
 
         :return: the seconds that the scheduled action has left
         """
@@ -233,16 +257,27 @@ class IusedShipmentSender(models.AbstractModel):
         if outcome is None:
             run.held_back.add(job["order_id"])
             return left
-        was_down, run.portal = run.portal.is_down, run.portal.after(outcome)
-        if outcome.verdict == Outcome.CLOSED:
-            run.is_over = True
-        elif outcome.verdict == Outcome.RETRY:
+        before, run.portal = run.portal, run.portal.after(outcome, job["blame"])
+        run.is_over = run.portal.is_closed or (outcome.verdict == Outcome.RETRY and run.portal.is_down)
+        if outcome.verdict == Outcome.RETRY or (outcome.verdict == Outcome.CLOSED and job["blame"] != BLAMED):
             run.held_back.add(job["order_id"])
-            run.is_over = run.portal.is_down
-        elif was_down:
-            self._lift_holds(run.company_sudo, failed=True)
-            self.env["ir.cron"]._commit_progress()
+        self._draw_conclusions(run, before)
         return left
+
+    @api.model
+    def _draw_conclusions(self, run, before):
+        """Change a company's other updates for what a try showed of iUsed's side, and commit that.
+
+        :param Portal before: what was known before the try
+        """
+        is_back = before.is_down and not run.portal.is_down
+        is_judged = run.portal.is_closed or (before.doubts and not run.portal.doubts)
+        if is_back:
+            self._lift_holds(run.company_sudo, failed=True)
+        if is_judged:
+            self._blame_suspects(run.company_sudo)
+        if is_back or is_judged:
+            self.env["ir.cron"]._commit_progress()
 
     @api.model
     def _commit(self, run, outcome):
@@ -305,7 +340,9 @@ class IusedShipmentSender(models.AbstractModel):
                 "version": update.write_date,
                 "event_id": update.event_id,
                 "attempts": update.attempts,
+                "blame": update.blame,
                 "body": update.body or self._encode_body(update),
+                "is_repeat": bool(update.body),
             }
             for update in updates
         ]
@@ -370,13 +407,14 @@ class IusedShipmentSender(models.AbstractModel):
     def _record(self, outcome, job, run):
         """Write down what came of a try. See `_attempt` for the parameters."""
         update = job["update"]
-        consequence = decide(outcome, job["attempts"], run.portal.after(outcome))
+        consequence = decide(outcome, job["attempts"], run.portal.after(outcome, job["blame"]), job["blame"])
         # `write` would take longer than the call itself. No stored field depends on what is written here.
         self.env["iused.exchange"]._insert(
             {
                 **self._prepare_result(outcome, consequence),
                 "attempts": job["attempts"] + 1,
-                "body": job["body"],
+                # What iUsed refused at once it does not know: the next try need not repeat it.
+                "body": job["body"] if job["is_repeat"] or outcome.may_be_known else None,
                 "uid": self.env.uid,
                 "company_id": run.connection["company_id"],
                 "kind": "shipment",
@@ -412,6 +450,7 @@ class IusedShipmentSender(models.AbstractModel):
             "state": consequence.state,
             "next_try": None if seconds is None else now + timedelta(seconds=seconds),
             "holds": consequence.holds,
+            "blame": consequence.blame,
             "last_answer": outcome.text,
             "sent_at": now if consequence.state == "sent" else None,
         }

@@ -56,7 +56,7 @@ class IusedShipmentUpdate(models.Model):
         default="waiting",
         copy=False,
     )
-    reason = fields.Char(compute="_compute_reason", help="Why iUsed does not know yet.")
+    reason = fields.Char(compute="_compute_reason", help="Why iUsed does not know yet, or knows what is not true.")
     attempts = fields.Integer("Tries", readonly=True, copy=False)
     next_try = fields.Datetime(readonly=True, copy=False, default=fields.Datetime.now)
     holds = fields.Boolean(
@@ -68,9 +68,19 @@ class IusedShipmentUpdate(models.Model):
     last_answer = fields.Char(readonly=True, copy=False)
     sent_at = fields.Datetime("Sent", readonly=True, copy=False)
     drop_reason = fields.Char(readonly=True, copy=False)
-    # What was sent at the first try is what is repeated: a repeat with another body would be no repeat.
+    blame = fields.Integer(
+        readonly=True,
+        copy=False,
+        help="1 where iUsed's answer may mean that it shuts the company out, 2 where it means this update alone.",
+    )
+    # What iUsed may have taken in at the first try is what is repeated: a repeat with another body would be no repeat.
     body = fields.Text(readonly=True, copy=False, groups="sale_iused.group_iused_manager")
     is_correction = fields.Boolean("Correction", readonly=True, copy=False)
+    did_not_leave = fields.Text(
+        readonly=True,
+        copy=False,
+        help="Serial numbers that iUsed was told of, or may have been, and that were taken off the delivery then.",
+    )
     corrects_id = fields.Many2one(
         "iused.shipment.update",
         readonly=True,
@@ -88,7 +98,9 @@ class IusedShipmentUpdate(models.Model):
     _serial_index = models.Index("(serial_number) WHERE grouping = 'device'")
     _waiting_index = models.Index("(company_id, create_date) WHERE state = 'waiting'")
 
-    @api.depends("state", "serial_number", "tracking_reference", "last_answer", "drop_reason", "company_id")
+    @api.depends(
+        "state", "serial_number", "tracking_reference", "last_answer", "drop_reason", "did_not_leave", "company_id"
+    )
     def _compute_reason(self):
         for update in self:
             update.reason = update._describe_trouble()
@@ -103,6 +115,8 @@ class IusedShipmentUpdate(models.Model):
         self.ensure_one()
         if self.state == "dropped":
             return self.drop_reason
+        if self.state == "sent" and self.did_not_leave:
+            return self.env._("iUsed was told of what did not leave: %s", ", ".join(self.did_not_leave.splitlines()))
         if self.state in ("retry", "stopped"):
             return self.last_answer
         if self.state == "waiting" and not self._has_serials():
@@ -126,10 +140,11 @@ class IusedShipmentUpdate(models.Model):
     # Filling the outbox ----------------------------------------------------------------------------------------------
 
     @api.model
-    def _enqueue(self, move_lines):
+    def _enqueue(self, move_lines, pieces=None):
         """Write the updates of devices that left, as the company wants them: one for each, or one for a delivery.
 
         :param move_lines: done `stock.move.line` of iUsed orders
+        :param dict pieces: of a line, how many of its devices to tell of; all by default
         """
         values = []
         for (order, picking), lines in move_lines.grouped(
@@ -141,7 +156,9 @@ class IusedShipmentUpdate(models.Model):
                 "tracking_reference": picking.carrier_tracking_ref or False,
                 "grouping": order.company_id.iused_grouping,
             }
-            devices = [(line, serial) for line in lines for serial in line._iused_serials()]
+            devices = [
+                (line, serial) for line in lines for serial in line._iused_serials()[: pieces[line] if pieces else None]
+            ]
             if order.company_id.iused_grouping == "delivery":
                 serials = "\n".join(serial for _line, serial in devices if serial)
                 values.append({**common, "pieces": len(devices), "serial_number": serials or False})
@@ -177,23 +194,48 @@ class IusedShipmentUpdate(models.Model):
 
     # Keeping up with the warehouse -----------------------------------------------------------------------------------
 
-    def _refresh(self):
-        """Take over a serial number or tracking reference that was written after the goods left.
+    def _find_live(self):
+        """Return the updates of these that stand for their devices: neither dropped nor followed by a correction."""
+        return self.filtered(lambda update: update.state != "dropped" and not update.correction_ids)
 
-        What iUsed was not told yet changes in place. What it was told, or may have been, is followed by a correction.
+    def _refresh(self):
+        """Take over what changed in a delivery after the goods left: serial numbers, tracking reference, devices.
+
+        What iUsed was not told yet changes in place, or is dropped with its devices. What it was told, or may have
+        been, is followed by a correction; that a device did not leave is told to a person.
         """
-        candidates = self.filtered(lambda update: update.state != "dropped" and not update.correction_ids)
+        candidates = self._find_live()
         # A row that is being sent at this moment is locked: nobody waits for it, it is corrected.
         free = candidates.try_lock_for_update()
-        for update in candidates:
+        marked = self.filtered("did_not_leave")
+        stayed = (candidates | marked)._find_stayed()
+        (marked - stayed)._put_back()
+        for update in stayed & candidates:
+            update._take_back(update in free)
+        for update in candidates - stayed:
             values = update._current_values()
-            if all(update[name] == value for name, value in values.items()):
-                continue
-            if update in free and update.state in ("waiting", "pending") and not update.attempts:
-                update.write({**values, "state": "waiting", "next_try": fields.Datetime.now()})
-            elif all(values.values()):
-                update._correct(values, update in free)
+            if any(update[name] != value for name, value in values.items()):
+                update._take_over(values, update in free)
         candidates._release_complete()
+
+    def _take_over(self, values, free):
+        """Change to how the delivery is by now, or follow this update with one that does.
+
+        :param dict values: those of `_current_values`
+        :param bool free: whether nobody is sending this one
+        """
+        self.ensure_one()
+        known = self._find_known(free)
+        left = set((values["serial_number"] or "").splitlines())
+        stayed = set(known._serials()) - left if values["pieces"] < self.pieces else set()
+        trace = known if free else self.browse()  # what is being sent cannot be written now
+        if free and self.state in ("waiting", "pending") and not self.body:
+            self.write({**values, "state": "waiting", "next_try": fields.Datetime.now()})
+        elif all(values.values()):
+            follower = self._correct(values, free)
+            trace = trace or follower
+        if stayed and trace:
+            trace._mark_stayed(stayed)
 
     def _current_values(self):
         """Return serial number, tracking reference and devices as the delivery has them; what was typed here stays."""
@@ -202,7 +244,7 @@ class IusedShipmentUpdate(models.Model):
         if self.grouping == "device" and len(serials) > 1:
             serials = [None]  # pieces of a product without serial numbers
         tracking = self.picking_id.carrier_tracking_ref
-        if not tracking and (self.attempts or not self.picking_id):
+        if not tracking and (self.attempts or self.body or not self.picking_id):
             tracking = self.tracking_reference  # what was told is not untold by an empty field
         return {
             "serial_number": "\n".join(serials) if serials and all(serials) else self.serial_number,
@@ -218,17 +260,102 @@ class IusedShipmentUpdate(models.Model):
         moves = self.picking_id.move_ids.filtered(lambda move: move.sale_line_id.order_id == self.order_id)
         return moves._iused_leaving().move_line_ids
 
+    def _may_be_known(self):
+        """Tell whether iUsed knows of this update, or may, as an answer can be lost."""
+        self.ensure_one()
+        return self.state == "sent" or bool(self.body)
+
+    def _find_known(self, free):
+        """Return the last update of these devices that iUsed knows, or may know, up to this one; none if there is none.
+
+        :param bool free: whether nobody is sending this one
+        """
+        update = self
+        while update and free and not update._may_be_known():
+            update = update.corrects_id
+        return update
+
+    def _find_back(self):
+        """Return the updates of these whose devices have all come back from the customer."""
+        lines = {update: update._move_lines().filtered(lambda line: line._iused_serials()) for update in self}
+        back = self.env["stock.move.line"].union(*lines.values())._iused_came_back()
+        return self.filtered(lambda update: lines[update] and lines[update] <= back)
+
     def _correct(self, values, free):
         """Write an update that follows this one; one that cannot be on its way any more is dropped.
 
         :param dict values: those of `_current_values`
         :param bool free: whether nobody is sending this one
+        :return: the update that follows
         """
         self.ensure_one()
-        told = not free or self.state in ("sent", "retry") or self.is_correction
+        told = not free or self._may_be_known() or self.is_correction
         if free and self.state != "sent":
             self._drop(self.env._("Serial number or tracking changed; a later update tells it."))
-        self.copy({**values, "corrects_id": self.id, "is_correction": told})
+        return self.copy({**values, "corrects_id": self.id, "is_correction": told})
+
+    def _find_stayed(self):
+        """Return the updates of these whose devices were all taken off their delivery.
+
+        Of several that tell of one line, they are those that iUsed knows the least of.
+        """
+        stayed = self.filtered(lambda update: update.grouping == "delivery" and update.picking_id).filtered(
+            lambda update: not any(line._iused_serials() for line in update._move_lines())
+        )
+        for line, updates in self.filtered("move_line_id").grouped("move_line_id").items():
+            known_first = updates.sorted(
+                lambda update: (update._may_be_known(), bool(update.serial_number), -update.id), reverse=True
+            )
+            stayed |= known_first[round(line.quantity_product_uom) :]
+        return stayed
+
+    def _take_back(self, free):
+        """Give up an update of devices that did not leave; what iUsed knows of them is told to a person.
+
+        :param bool free: whether nobody is sending it
+        """
+        self.ensure_one()
+        trace = known = self._find_known(free)
+        reason = self.env._("It was taken off the delivery.")
+        if not free:  # it cannot be written now: another row keeps the trace
+            trace = self.copy(
+                {"corrects_id": self.id, "is_correction": True, "state": "dropped", "drop_reason": reason}
+            )
+        elif self.state != "sent":
+            self._drop(reason)
+        if known:
+            trace._mark_stayed(set(known._serials()))
+
+    def _put_back(self):
+        """Forget that devices did not leave which are on their delivery again."""
+        for update in self:
+            stayed = set(update.did_not_leave.splitlines()) if update.grouping == "delivery" else set()
+            left = {serial for line in update._move_lines() for serial in line._iused_serials()}
+            update._mark_stayed(stayed - left)
+
+    def _mark_stayed(self, serials):
+        """Keep which devices iUsed was told of in vain, and tell who is responsible; tell too when there are none left.
+
+        :param set serials: their serial numbers
+        """
+        self.ensure_one()
+        text = "\n".join(sorted(serials)) or False
+        if self.did_not_leave == text:
+            return
+        self.did_not_leave = text
+        troubles = self.env["iused.trouble"]
+        texts = self.order_id.iused_update_ids.filtered("did_not_leave").mapped("did_not_leave")
+        if texts:
+            troubles._tell_anew(
+                "device_stayed",
+                self.order_id,
+                lambda env: (
+                    env._("iUsed was told of a device that did not leave"),
+                    env._("Tell iUsed. These were reported, and then taken off the delivery:\n%s", "\n".join(texts)),
+                ),
+            )
+        else:
+            troubles._tell_over("device_stayed", self.order_id, lambda env: env._("It left after all."))
 
     def _drop(self, reason):
         """Give up updates that iUsed does not know of, keeping the rows as trace."""

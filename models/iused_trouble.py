@@ -83,6 +83,16 @@ class IusedTrouble(models.Model):
             return self.env["mail.activity"]
 
     @api.model
+    def _tell_anew(self, kind, record, compose, about=""):
+        """Tell of a trouble that may have grown: an open activity says how it is by now. Otherwise as `_tell`."""
+        if told := self._find_told(self._activity_key(kind, record, about)):
+            for activity in told:
+                reader = self.with_context(lang=activity.user_id.lang, tz=activity.user_id.tz)
+                activity.note = plaintext2html(self._shorten(compose(reader.env)[1]))
+            return told
+        return self._tell(kind, record, compose, about)
+
+    @api.model
     def _tell_over(self, kind, record, compose, about=""):
         """Close the activity of a trouble that is over, if it is open; parameters as in `_tell`.
 

@@ -287,6 +287,7 @@ class ResCompany(models.Model):
         result = super().write(vals)
         if changed:
             # What waited for another address or other settings can be sent now.
+            self.env["iused.shipment.sender"]._forget_blame(changed)
             changed._iused_resume_sending()
         return result
 

@@ -62,11 +62,11 @@ class SaleOrder(models.Model):
         return Domain.OR(domains)
 
     def _action_cancel(self):
-        """What iUsed was not told of a cancelled order is told no more."""
+        """What came back before iUsed was told is told no more; iUsed is told of devices that left all the same."""
         result = super()._action_cancel()
         # Salespeople have no rights on the outbox. What is locked is being sent at this moment.
         open_sudo = self.sudo().iused_update_ids.filtered(lambda update: update.state not in ("sent", "dropped"))
-        dropped_sudo = open_sudo.try_lock_for_update()
+        dropped_sudo = open_sudo._find_back().try_lock_for_update()
         dropped_sudo._drop(self.env._("The order was cancelled."))
         for order in dropped_sudo.order_id:
             order.message_post(

@@ -90,7 +90,7 @@ class StockPicking(models.Model):
         yield from self._iused_find_told(lines)
 
     def _iused_find_told(self, lines):
-        """Yield in words which serial numbers iUsed was told for another order already."""
+        """Yield in words which serial numbers iUsed was told for another order already, unless the device came back."""
         orders = {
             line.lot_id.name or line.lot_name: line.move_id.sale_line_id.order_id
             for line in lines
@@ -103,9 +103,12 @@ class StockPicking(models.Model):
             (Domain("grouping", "=", "device") & Domain("serial_number", "in", list(orders)))
             | (Domain("grouping", "=", "delivery") & inside_lists)
         )
-        for update in told.filtered(lambda update: update.state != "dropped"):
+        left = {update: update._move_lines() for update in told._find_live()}
+        back = lines.browse().union(*left.values())._iused_came_back()
+        for update, its_lines in left.items():
+            back_again = {serial for line in its_lines & back for serial in line._iused_serials()}
             for serial in update._serials():
-                if serial in orders and update.order_id != orders[serial]:
+                if serial in orders and update.order_id != orders[serial] and serial not in back_again:
                     yield self.env._(
                         "%(serial)s was told to iUsed for order %(order)s already.",
                         serial=serial,

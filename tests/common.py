@@ -137,6 +137,21 @@ class IusedCase(TransactionCase):
         return picking
 
     @classmethod
+    def _return(cls, picking, quantity=1, done=True):
+        """Return goods of a delivery with Odoo's wizard; return the receipt."""
+        wizard = (
+            cls.env["stock.return.picking"]
+            .with_context(active_id=picking.id, active_ids=picking.ids, active_model="stock.picking")
+            .create({})
+        )
+        wizard.product_return_moves.quantity = quantity
+        receipt = cls.env["stock.picking"].browse(wizard.action_create_returns()["res_id"])
+        if done:
+            receipt.button_validate()
+            assert receipt.state == "done", receipt.state
+        return receipt
+
+    @classmethod
     def _new_user(cls, login, *groups, company=None):
         company = company or cls.company
         return cls.env["res.users"].create(

@@ -2,7 +2,18 @@
 
 from odoo.tests import BaseCase, tagged
 
-from ..tools.delivery import FAILURES_IN_A_ROW, JITTER, RETRY_MINUTES, Consequence, Portal, decide, retry_seconds
+from ..tools.delivery import (
+    BLAMED,
+    DOUBTS,
+    FAILURES_IN_A_ROW,
+    JITTER,
+    RETRY_MINUTES,
+    SUSPECTED,
+    Consequence,
+    Portal,
+    decide,
+    retry_seconds,
+)
 from ..tools.webhook import Outcome
 
 UP, DOWN = Portal(), Portal(is_down=True, failures=1)
@@ -10,6 +21,9 @@ LAST = len(RETRY_MINUTES)
 ACCEPTED = Outcome(Outcome.ACCEPTED, "HTTP 200", 200)
 REFUSED = Outcome(Outcome.REFUSED, "HTTP 422", 422)
 CLOSED = Outcome(Outcome.CLOSED, "HTTP 404", 404)
+FORBIDDEN = Outcome(Outcome.CLOSED, "HTTP 403", 403)
+NO_TOKEN = Outcome(Outcome.CLOSED, "HTTP 401", 401)
+GONE = Outcome(Outcome.CLOSED, "HTTP 410", 410)
 FAILED = Outcome(Outcome.RETRY, "HTTP 500", 500)
 SILENT = Outcome(Outcome.RETRY, "no answer")
 ASKED_TO_WAIT = Outcome(Outcome.RETRY, "HTTP 429", 429, retry_after=7200.0)
@@ -23,7 +37,8 @@ class TestDelivery(BaseCase):
             (ACCEPTED, 0, UP, ("sent", False, False, False)),
             (ACCEPTED, LAST, UP, ("sent", False, False, False)),
             (REFUSED, 0, UP, ("stopped", False, False, False)),
-            (CLOSED, 3, UP, ("pending", False, True, False)),
+            (CLOSED, 3, Portal(doubts=1), ("retry", False, False, False)),
+            (CLOSED, 3, Portal(doubts=2), ("pending", False, True, False)),
             (FAILED, 0, UP, ("retry", False, False, False)),
             (FAILED, LAST - 1, UP, ("retry", False, False, False)),
             (FAILED, LAST, UP, ("stopped", False, False, False)),
@@ -39,7 +54,55 @@ class TestDelivery(BaseCase):
                 self.assertEqual(then.seconds is None, then.state in ("sent", "stopped"))
 
     def test_what_shuts_the_company_out_is_tried_first_when_it_may_send_again(self):
-        self.assertEqual(decide(CLOSED, 3, UP), Consequence("pending", seconds=0, closes=True))
+        self.assertEqual(
+            decide(CLOSED, 3, Portal(doubts=DOUBTS)), Consequence("pending", seconds=0, closes=True, blame=BLAMED)
+        )
+
+    def test_company_is_shut_out_by_certain_answers_and_by_two_doubtful_ones(self):
+        for answers, is_closed in (
+            ((NO_TOKEN,), True),
+            ((GONE,), True),
+            ((CLOSED,), False),
+            ((FORBIDDEN,), False),
+            ((CLOSED, FORBIDDEN), True),
+            ((CLOSED, ACCEPTED, CLOSED), False),
+            ((CLOSED, REFUSED, CLOSED), False),
+            # They say nothing of the address.
+            ((CLOSED, FAILED, CLOSED), True),
+            ((CLOSED, SILENT, CLOSED), True),
+        ):
+            with self.subTest(answers=[answer.text for answer in answers]):
+                portal = UP
+                for answer in answers:
+                    portal = portal.after(answer)
+                self.assertEqual(portal.is_closed, is_closed)
+
+    def test_update_that_had_its_part_in_closing_the_company_is_set_aside(self):
+        for outcome in (CLOSED, FORBIDDEN, NO_TOKEN, GONE):
+            for portal in (UP, Portal(doubts=1), DOWN):
+                with self.subTest(outcome=outcome.text, portal=portal):
+                    after = portal.after(outcome, BLAMED)
+                    self.assertEqual((after.doubts, after.is_down), (portal.doubts, portal.is_down))
+                    self.assertEqual(decide(outcome, 0, portal, BLAMED), Consequence("stopped", blame=BLAMED))
+
+    def test_blame_after_a_try(self):
+        for outcome, portal, before, after in (
+            (CLOSED, Portal(doubts=1), 0, SUSPECTED),
+            (CLOSED, Portal(doubts=2), 0, BLAMED),
+            (CLOSED, Portal(doubts=2), SUSPECTED, BLAMED),
+            (NO_TOKEN, Portal(doubts=2), 0, BLAMED),
+            (FAILED, UP, SUSPECTED, SUSPECTED),
+            (SILENT, DOWN, BLAMED, BLAMED),
+            (REFUSED, UP, 0, 0),
+            (ACCEPTED, UP, BLAMED, 0),
+        ):
+            with self.subTest(outcome=outcome.text, portal=portal, before=before):
+                self.assertEqual(decide(outcome, 0, portal, before).blame, after)
+
+    def test_suspected_update_is_tried_again_after_the_first_pause_however_often_it_was_tried(self):
+        for attempts in (0, LAST - 1):
+            seconds = decide(CLOSED, attempts, Portal(doubts=1)).seconds
+            self.assertTrue(60 * RETRY_MINUTES[0] <= seconds <= 60 * RETRY_MINUTES[0] * (1 + JITTER))
 
     def test_iused_is_down_or_up(self):
         for before, outcome, is_down in (
@@ -51,15 +114,16 @@ class TestDelivery(BaseCase):
             (Portal(failures=FAILURES_IN_A_ROW - 1), FAILED, True),
             (DOWN, FAILED, True),
             (DOWN, REFUSED, False),
-            (DOWN, CLOSED, False),
+            # From a gateway before an iUsed that is down, perhaps.
+            (DOWN, CLOSED, True),
             (DOWN, ACCEPTED, False),
         ):
             with self.subTest(before=before, outcome=outcome.text):
                 self.assertEqual(before.after(outcome).is_down, is_down)
 
-    def test_success_ends_a_row_of_failures(self):
+    def test_any_answer_ends_a_row_of_failures(self):
         portal = UP
-        for outcome in (FAILED, FAILED, FAILED, FAILED, ACCEPTED, FAILED, FAILED, FAILED, FAILED):
+        for outcome in (*[FAILED] * 4, ACCEPTED, *[FAILED] * 4, CLOSED, *[FAILED] * 4):
             portal = portal.after(outcome)
             self.assertFalse(portal.is_down)
         self.assertTrue(portal.after(FAILED).is_down)

@@ -21,7 +21,9 @@ class TestChanges(IusedCase):
 
     def _tell(self, updates, state="sent"):
         """Let updates have been tried."""
-        updates.sudo().write({"state": state, "attempts": 1, "sent_at": fields.Datetime.now()})
+        # iUsed may know what it did not refuse.
+        body = state in ("sent", "retry") and "{}"
+        updates.sudo().write({"state": state, "attempts": 1, "body": body, "sent_at": fields.Datetime.now()})
 
     # Corrections -----------------------------------------------------------------------------------------------------
 
@@ -148,16 +150,6 @@ class TestChanges(IusedCase):
         self.assertEqual(picking.iused_update_ids.mapped("state"), ["sent"])
 
     # Dropping --------------------------------------------------------------------------------------------------------
-
-    def test_cancelled_order_drops_what_was_not_sent_with_a_trace(self):
-        order = self._receive(self._make_order((self.phone, 2)))
-        updates = self._deliver(order, tracking=False).iused_update_ids
-        self._tell(updates[0])
-        order._action_cancel()
-        self.assertEqual(updates.mapped("state"), ["sent", "dropped"])
-        self.assertIn("cancelled", updates[1].reason)
-        self.assertTrue(order.message_ids.filtered(lambda message: "1 shipment update" in message.body))
-        self.assertEqual(order.iused_shipment_state, "sent")
 
     def test_dropped_by_a_person(self):
         update = self._ship(tracking=False).iused_update_ids

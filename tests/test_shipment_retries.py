@@ -130,26 +130,6 @@ class TestRetries(IusedHttpCase):
         self.assertIn("422", activity.note)
         self.assertTrue(update.reason.endswith("The portal was told to fail."), "a sentence, not the JSON around it")
 
-    def test_being_shut_out_stops_the_company_until_the_settings_change(self):
-        for status in (401, 403, 404, 410):
-            with self.subTest(status=status):
-                self.portal.reset()
-                self.portal.fail(status=status, times=None)
-                updates = self._ship() | self._ship()
-                self._run_cron()
-                self._run_cron()
-                self.assertEqual(len(self.portal.received), 1)
-                self.assertEqual(updates.mapped("state"), ["pending", "pending"])
-                self.assertIn(str(status), updates[1].reason)
-                self.assertEqual(len(updates.order_id.activity_ids), 1)
-                self.assertTrue(self.company.iused_sending_stopped_at)
-                self.portal.heal()
-                self.portal.register_orders(*updates.order_id.mapped("name"))
-                self.company.iused_webhook_method = "PUT" if self.company.iused_webhook_method == "POST" else "POST"
-                self.assertFalse(self.company.iused_sending_stopped)
-                self._run_cron()
-                self.assertEqual(updates.mapped("state"), ["sent", "sent"])
-
     def test_sending_is_resumed_by_an_administrator(self):
         self.portal.fail(status=401, times=1)
         update = self._ship()

@@ -20,7 +20,7 @@ TIMEOUT = (5, 20)  # seconds to connect, to read; a call takes no longer than bo
 _MANIFEST = ast.literal_eval((Path(__file__).parents[1] / "__manifest__.py").read_text())
 USER_AGENT = f"sale_iused/{_MANIFEST['version']} (Odoo)"
 RETRIED_STATUSES = {408, 425, 429}
-# They say that the address or its token is wrong: no other update would fare better.
+# They may say that the address or its token is wrong, so that no other update would fare better.
 CLOSED_STATUSES = {401, 403, 404, 410}
 LONGEST_TEXT = 200  # characters of an answer that are told in words
 SENTENCES = ("detail", "message", "error", "title")  # keys of an answer that hold it, the best first
@@ -56,6 +56,11 @@ class Outcome:
     def reached(self):
         """Whether the portal answered at all."""
         return bool(self.status)
+
+    @property
+    def may_be_known(self):
+        """Whether the portal may have taken the update in."""
+        return self.verdict in (self.ACCEPTED, self.RETRY)
 
 
 class Webhook:
