@@ -71,8 +71,7 @@ class StockPicking(models.Model):
         :param moves: the moves of the delivery that leave for customers of iUsed
         """
         self.ensure_one()
-        carrier = self.carrier_id
-        if not self.carrier_tracking_ref and not (carrier and carrier.integration_level == "rate_and_ship"):
+        if not self.carrier_tracking_ref and not self._iused_gets_label():
             yield self.env._(
                 "There is no tracking reference yet (tab Additional Info). iUsed is told as soon as there is one."
             )
@@ -100,6 +99,18 @@ class StockPicking(models.Model):
             return
         inside_lists = Domain.OR(Domain("serial_number", "like", serial) for serial in orders)
         told = lines.env["iused.shipment.update"].search(
+    def _iused_gets_label(self):
+        """Tell whether the validation has the carrier make a label, and with it a tracking reference."""
+        self.ensure_one()
+        carrier = self.carrier_id
+        return (
+            carrier.integration_level == "rate_and_ship"
+            # Odoo's own kinds, which have that level as well, do no more than tell the price.
+            and carrier.delivery_type not in ("fixed", "base_on_rule")
+            and hasattr(carrier, f"{carrier.delivery_type}_send_shipping")
+            and self.picking_type_id.print_label
+        )
+
             (Domain("grouping", "=", "device") & Domain("serial_number", "in", list(orders)))
             | (Domain("grouping", "=", "delivery") & inside_lists)
         )

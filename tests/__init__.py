@@ -7,6 +7,7 @@ from . import (
     test_identifiers,
     test_import,
     test_large_orders,
+    test_label_warning,
     test_mapping,
     test_offer_http,
     test_offer_prices,
