@@ -14,7 +14,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ConcurrencyError
 from odoo.fields import Command
 from odoo.models import BaseModel
-from odoo.tools import SQL, plaintext2html
+from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
 from ..tools.order_payload import JsonError, Line, PayloadError, parse_json, read_order
@@ -402,7 +402,8 @@ class IusedOrderInbox(models.AbstractModel):
             "client_order_ref": payload.order_id,
             # Noon is that day in all of Europe.
             "commitment_date": payload.requested_date and datetime.combine(payload.requested_date, time(12)),
-            "note": plaintext2html(payload.note) if payload.note else False,
+            # Not the order's terms and conditions, which iUsed's invoice shows.
+            "iused_note": payload.note or False,
             "iused_reference": payload.order_id,
             "iused_ordered_at": payload.created_at or False,
             "iused_lines_digest": payload.lines_digest(company.currency_id.name),

@@ -17,6 +17,13 @@ class SaleOrder(models.Model):
     iused_ordered_at = fields.Datetime("Ordered at iUsed", copy=False, readonly=True, prefetch="iused")
     iused_lines_digest = fields.Char(copy=False, readonly=True, prefetch="iused")
     iused_address_digest = fields.Char(copy=False, readonly=True, prefetch="iused")
+    iused_note = fields.Text(
+        "Consumer's Remark",
+        copy=False,
+        readonly=True,
+        prefetch="iused",
+        help="It is on the deliveries, for who packs.",
+    )
     iused_to_confirm = fields.Boolean(
         "To Be Confirmed Later", copy=False, readonly=True, prefetch="iused", index="btree_not_null"
     )
@@ -87,6 +94,10 @@ class SaleOrder(models.Model):
     # What the inbox asks of an order ---------------------------------------------------------------------------------
 
     def _iused_change_consumer(self, consumer):
+    def _iused_remarks(self):
+        """Return what the consumers of these orders remarked, or False. The text is not read with every plain order."""
+        return "\n\n".join(filter(None, self.filtered("iused_reference").mapped("iused_note"))) or False
+
         """Send the goods that have not left to another consumer."""
         self.ensure_one()
         if consumer == self.partner_shipping_id:

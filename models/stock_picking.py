@@ -15,6 +15,12 @@ class StockPicking(models.Model):
         search="_search_iused_reference",
         help="iUsed's own number of the order; several where the delivery is for several orders.",
     )
+    iused_note = fields.Text(
+        "Consumer's Remark",
+        compute="_compute_iused_note",
+        compute_sudo=True,  # as below
+        help="What the consumer asks of who packs or delivers.",
+    )
     iused_update_ids = fields.One2many("iused.shipment.update", "picking_id", string="iUsed Shipment Updates")
     iused_state = fields.Selection(
         STATES,
@@ -47,6 +53,11 @@ class StockPicking(models.Model):
         if operator == "in" and False in value:
             return ~Domain(path, "!=", False) | Domain(path, "in", set(value) - {False})
         return Domain(path, operator, value)
+
+    @api.depends("move_ids.sale_line_id.order_id.iused_note")
+    def _compute_iused_note(self):
+        for picking in self:
+            picking.iused_note = picking.move_ids.sale_line_id.order_id._iused_remarks()
 
     @api.depends("iused_update_ids.state", "iused_update_ids.reason")
     def _compute_iused_state(self):

@@ -18,6 +18,7 @@ from . import (
     test_order_changes,
     test_order_log,
     test_order_payload,
+    test_order_notes,
     test_order_policies,
     test_order_samples,
     test_order_screens,
