@@ -142,6 +142,38 @@ class StockPicking(models.Model):
             self.sudo().iused_update_ids._refresh()
         return result
 
+    # The consumer is iUsed's -----------------------------------------------------------------------------------------
+
+    def _iused_quiet(self):
+        """Return the deliveries of which Odoo itself tells the consumer nothing, as iUsed tells it all."""
+        return self.filtered(lambda picking: not picking.company_id.iused_notify_consumers and picking.iused_reference)
+
+    def _check_warn_sms(self):
+        """Ask nothing about text messages that are not sent.
+
+        This belongs to `stock_sms`, which need not be there: then nobody calls it.
+        """
+        asking = super()._check_warn_sms()
+        return asking - asking._iused_quiet()
+
+    def _message_sms_with_template(self, template=False, **kwargs):
+        """Send the consumer no text message that nobody wrote. This belongs to `sms`, which need not be there."""
+        if self._iused_quiet():
+            return self.env["mail.message"]
+        return super()._message_sms_with_template(template=template, **kwargs)
+
+    def message_post_with_source(self, source_ref, **kwargs):
+        """Leave out the e-mail that confirms a delivery.
+
+        Here, and not where Odoo decides on it: there the carriers' labels are made as well, for all deliveries at once.
+        """
+        told = self
+        if isinstance(source_ref, models.BaseModel):
+            told -= self.filtered(
+                lambda picking: picking.company_id.stock_mail_confirmation_template_id == source_ref
+            )._iused_quiet()
+        return super(StockPicking, told).message_post_with_source(source_ref, **kwargs)
+
     def action_iused_send_now(self):
         """Try the updates of this delivery again at once."""
         self.iused_update_ids.action_send_now()

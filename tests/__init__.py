@@ -28,6 +28,7 @@ from . import (
     test_problem,
     test_product_screens,
     test_roles,
+    test_quiet_deliveries,
     test_settings,
     test_sftp,
     test_share,
