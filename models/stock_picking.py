@@ -99,17 +99,6 @@ class StockPicking(models.Model):
                 )
         yield from self._iused_find_told(lines)
 
-    def _iused_find_told(self, lines):
-        """Yield in words which serial numbers iUsed was told for another order already."""
-        orders = {
-            line.lot_id.name or line.lot_name: line.move_id.sale_line_id.order_id
-            for line in lines
-            if line.lot_id or line.lot_name
-        }
-        if not orders:
-            return
-        inside_lists = Domain.OR(Domain("serial_number", "like", serial) for serial in orders)
-        told = lines.env["iused.shipment.update"].search(
     def _iused_gets_label(self):
         """Tell whether the validation has the carrier make a label, and with it a tracking reference."""
         self.ensure_one()
@@ -122,6 +111,17 @@ class StockPicking(models.Model):
             and self.picking_type_id.print_label
         )
 
+    def _iused_find_told(self, lines):
+        """Yield in words which serial numbers iUsed was told for another order already."""
+        orders = {
+            line.lot_id.name or line.lot_name: line.move_id.sale_line_id.order_id
+            for line in lines
+            if line.lot_id or line.lot_name
+        }
+        if not orders:
+            return
+        inside_lists = Domain.OR(Domain("serial_number", "like", serial) for serial in orders)
+        told = lines.env["iused.shipment.update"].search(
             (Domain("grouping", "=", "device") & Domain("serial_number", "in", list(orders)))
             | (Domain("grouping", "=", "delivery") & inside_lists)
         )
@@ -173,6 +173,31 @@ class StockPicking(models.Model):
                 lambda picking: picking.company_id.stock_mail_confirmation_template_id == source_ref
             )._iused_quiet()
         return super(StockPicking, told).message_post_with_source(source_ref, **kwargs)
+
+    def _iused_change_consumer(self, order, consumer):
+        """Send a delivery that has not left to another consumer, and tell who has to see to the rest.
+
+        :param order: the `sale.order` whose address changed; its moves know already
+        :param consumer: the `res.partner`
+        """
+        self.ensure_one()
+        todo = []
+        if self.location_id.usage != "supplier":  # of a dropshipment the contact is the vendor
+            if self.move_ids.sale_line_id.order_id == order:
+                self.partner_id = consumer
+            else:
+                todo.append(
+                    lambda env: env._("Pack it apart: this delivery is for other orders too, and not readdressed.")
+                )
+        if self.carrier_tracking_ref:
+            reference = self.carrier_tracking_ref
+            todo.append(lambda env: env._("The label may be printed already (%s): make a new one.", reference))
+        if self.printed:
+            todo.append(lambda env: env._("This transfer was printed with the old address: print it again."))
+        if todo:
+            self.env["iused.trouble"]._tell(
+                "address", self, lambda env: order._iused_describe_move(env, *(line(env) for line in todo))
+            )
 
     def action_iused_send_now(self):
         """Try the updates of this delivery again at once."""
