@@ -14,7 +14,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ConcurrencyError
 from odoo.fields import Command
 from odoo.models import BaseModel
-from odoo.tools import SQL, plaintext2html
+from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
 from ..tools.order_payload import JsonError, Line, PayloadError, parse_json, read_order
@@ -27,6 +27,7 @@ MOST_AT_ONCE = 100  # lines of an order that Odoo confirms while iUsed waits: a 
 MOST_LOCKED = 20  # products of one order; the database has room for some thousand locks
 LONGEST_WAIT = 3  # seconds that a push waits for others
 PAUSE = (0.01, 0.03)  # seconds between two looks whether it is its turn
+MOST_ADDRESSES = 20  # of an order that are remembered
 RETRY_AFTER = "2"  # seconds after which a push that waited in vain is best repeated
 
 
@@ -402,7 +403,8 @@ class IusedOrderInbox(models.AbstractModel):
             "client_order_ref": payload.order_id,
             # Noon is that day in all of Europe.
             "commitment_date": payload.requested_date and datetime.combine(payload.requested_date, time(12)),
-            "note": plaintext2html(payload.note) if payload.note else False,
+            # Not the order's terms and conditions, which iUsed's invoice shows.
+            "iused_note": payload.note or False,
             "iused_reference": payload.order_id,
             "iused_ordered_at": payload.created_at or False,
             "iused_lines_digest": payload.lines_digest(company.currency_id.name),
@@ -508,7 +510,14 @@ class IusedOrderInbox(models.AbstractModel):
             return
         if order._iused_has_shipped():
             raise problem(409, f"{name} and has shipped: its address cannot change any more.")
-        order.iused_address_digest = digest
+        former = (order.iused_former_addresses or "").split()
+        if digest in former:
+            # A repeat that comes late, or a consumer who moves back: nobody can tell, and one would go wrong.
+            if not order.partner_shipping_id._iused_is_consumer(order.company_id, payload):
+                raise problem(409, f"{name}, which had this address before; a person has to set it again.")
+            former.remove(digest)
+        former.append(order.iused_address_digest or "")
+        order.write({"iused_address_digest": digest, "iused_former_addresses": " ".join(former[-MOST_ADDRESSES:])})
         order._iused_change_consumer(self.env["res.partner"]._iused_find_or_create_consumer(order.company_id, payload))
 
     @api.model
@@ -530,8 +539,9 @@ class IusedOrderInbox(models.AbstractModel):
             if order._iused_has_shipped():
                 raise problem(409, f"Order {reference} ({order.name}) has shipped and cannot be cancelled any more.")
             order.action_unlock()
-            # Nobody has to act on the cancelled delivery.
-            order.with_context(mail_activity_automation_skip=True).action_cancel()
+            # Odoo tells of what was bought or made for it, where there is somebody to tell.
+            order.with_context(iused_responsible_id=company._iused_responsible().id).action_cancel()
+            order._iused_tell_cancelled()
             order.message_post(body=self.env._("iUsed cancelled the order."))
         return order
 

@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class MailActivity(models.Model):
@@ -11,3 +11,14 @@ class MailActivity(models.Model):
         index="btree_not_null",
         help="The same for the same trouble, so that it is told once. See iused.trouble.",
     )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Give what Odoo plans on a call of iUsed to somebody: left to itself it has nobody, or iUsed's own user."""
+        if responsible := self.env.context.get("iused_responsible_id"):
+            nobody = (False, None, self.env.uid)
+            vals_list = [
+                {**values, "user_id": responsible} if values.get("user_id") in nobody else values
+                for values in vals_list
+            ]
+        return super().create(vals_list)

@@ -193,6 +193,10 @@ class ResCompany(models.Model):
         help="An update that waits longer for its serial number or tracking reference raises an activity.",
         prefetch="iused",
     )
+    iused_notify_consumers = fields.Boolean(
+        "Odoo Writes to iUsed's Consumers",
+        help="Send iUsed's consumers Odoo's own text messages and e-mails about deliveries. iUsed tells them itself.",
+    )
     iused_sending_stopped = fields.Char(
         readonly=True,
         copy=False,

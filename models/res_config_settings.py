@@ -32,6 +32,7 @@ class ResConfigSettings(models.TransientModel):
     iused_key_order = fields.Char(related="company_id.iused_key_order", readonly=False)
     iused_extra_keys = fields.Boolean(related="company_id.iused_extra_keys", readonly=False)
     iused_waiting_hours = fields.Integer(related="company_id.iused_waiting_hours", readonly=False)
+    iused_notify_consumers = fields.Boolean(related="company_id.iused_notify_consumers", readonly=False)
     iused_sending_stopped = fields.Char(related="company_id.iused_sending_stopped")
     iused_sending_stopped_at = fields.Datetime(related="company_id.iused_sending_stopped_at")
     iused_webhook_is_set = fields.Boolean(related="company_id.iused_webhook_is_set")

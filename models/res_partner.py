@@ -50,6 +50,14 @@ class ResPartner(models.Model):
         consumer = self.with_context(tracking_disable=True).create({**values, "category_id": [Command.link(tag.id)]})
         return consumer.with_env(self.env)
 
+    def _iused_is_consumer(self, company, payload):
+        """Tell whether this contact is what an order says of its consumer; parameters as above."""
+        self.ensure_one()
+        values = self._iused_prepare_consumer(company, payload.shipping_address)
+        names = ["name", "email", "phone", "street", "street2", "zip", "city", "state_id", "country_id"]
+        [known] = self.read(names, load=None)
+        return all(known[name] == values[name] for name in names)
+
     @api.model
     def _iused_prepare_consumer(self, company, address):
         country = self.env["res.country"].browse(self._iused_country_id(address.country))

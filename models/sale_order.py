@@ -17,6 +17,14 @@ class SaleOrder(models.Model):
     iused_ordered_at = fields.Datetime("Ordered at iUsed", copy=False, readonly=True, prefetch="iused")
     iused_lines_digest = fields.Char(copy=False, readonly=True, prefetch="iused")
     iused_address_digest = fields.Char(copy=False, readonly=True, prefetch="iused")
+    iused_former_addresses = fields.Text(copy=False, readonly=True, prefetch="iused")  # their digests
+    iused_note = fields.Text(
+        "Consumer's Remark",
+        copy=False,
+        readonly=True,
+        prefetch="iused",
+        help="It is on the deliveries, for who packs.",
+    )
     iused_to_confirm = fields.Boolean(
         "To Be Confirmed Later", copy=False, readonly=True, prefetch="iused", index="btree_not_null"
     )
@@ -86,17 +94,93 @@ class SaleOrder(models.Model):
 
     # What the inbox asks of an order ---------------------------------------------------------------------------------
 
+    def _iused_remarks(self):
+        """Return what the consumers of these orders remarked, or False. The text is not read with every plain order."""
+        return "\n\n".join(filter(None, self.filtered("iused_reference").mapped("iused_note"))) or False
+
     def _iused_change_consumer(self, consumer):
-        """Send the goods that have not left to another consumer."""
+        """Send the goods that have not left to another consumer, whoever ships them."""
         self.ensure_one()
-        if consumer == self.partner_shipping_id:
+        former = self.partner_shipping_id
+        if consumer == former:
             return
         # Odoo would ask for the deliveries' address to be changed by hand; that is done here.
         self.with_context(mail_activity_automation_skip=True).partner_shipping_id = consumer
-        pickings = self.picking_ids.filtered(lambda picking: picking.state not in ("done", "cancel"))
-        pickings.partner_id = consumer
-        pickings.move_ids.partner_id = consumer
+        moves = self._iused_moves_to(former)
+        moves.partner_id = consumer
+        for picking in moves.picking_id:
+            picking._iused_change_consumer(self, consumer)
+        for purchase in self._iused_dropshipments():
+            self._iused_readdress(purchase, consumer)
         self.message_post(body=self.env._("iUsed changed the delivery address: %s", consumer.display_name))
+
+    def _iused_moves_to(self, consumer):
+        """Return the moves to be done that bring this order's goods to its consumer.
+
+        Others are for somebody else: what is fetched from another warehouse for the order, say.
+        """
+        return self.order_line.move_ids.filtered(
+            lambda move: (
+                move.state not in ("done", "cancel")
+                and (
+                    move.partner_id == consumer
+                    or "customer" in (move.location_dest_id.usage, move.location_final_id.usage)
+                )
+            )
+        )
+
+    def _iused_dropshipments(self):
+        """Return the purchase orders by which vendors ship to the consumer; none without the addons that make them."""
+        lines = self.order_line
+        if "purchase_line_ids" not in lines._fields:
+            return ()
+        return lines.purchase_line_ids.order_id.filtered(
+            lambda purchase: purchase.dest_address_id and purchase.state != "cancel"
+        )
+
+    def _iused_readdress(self, purchase, consumer):
+        """Have a vendor ship to another consumer; who buys has to tell a vendor that knows the old address.
+
+        :param purchase: one of `_iused_dropshipments`
+        """
+        is_alone = purchase.order_line.sale_line_id.order_id == self
+        if is_alone:
+            purchase.dest_address_id = consumer
+        if purchase.state != "draft" or not is_alone:
+            self.env["iused.trouble"]._tell(
+                "address",
+                purchase,
+                lambda env: self._iused_describe_move(
+                    env,
+                    env._("Tell the vendor.")
+                    if is_alone
+                    else env._(
+                        "This purchase is for other orders too, and not readdressed: see to it with the vendor."
+                    ),
+                ),
+            )
+
+    def _iused_describe_move(self, env, *todo):
+        """Return summary and text of an activity after a change of the address.
+
+        :param env: in the reader's language
+        :param todo: what the reader has to do, in words
+        """
+        text = env._("Order %s of iUsed goes to another address now.", self.name)
+        return env._("iUsed changed a delivery address"), "\n".join([text, *todo])
+
+    def _iused_tell_cancelled(self):
+        """Tell who buys of a cancelled order whose goods a vendor would ship; Odoo does so only once that is agreed."""
+        for purchase in self._iused_dropshipments():
+            if purchase.state != "purchase":
+                self.env["iused.trouble"]._tell(
+                    "cancelled",
+                    purchase,
+                    lambda env: (
+                        env._("iUsed cancelled an order"),
+                        env._("Order %s of iUsed was cancelled: do not have its goods shipped.", self.name),
+                    ),
+                )
 
     def _iused_has_shipped(self):
         """Tell whether any goods of the order have left for the customer."""

@@ -1,4 +1,5 @@
 from odoo import models
+from odoo.tools import plaintext2html
 
 
 class StockMove(models.Model):
@@ -9,6 +10,14 @@ class StockMove(models.Model):
         done = super()._action_done(cancel_backorder=cancel_backorder)
         done._iused_enqueue_updates()
         return done
+
+    def _get_new_picking_values(self):
+        """Put the consumer's remark where who packs reads it; a backorder copies it."""
+        values = super()._get_new_picking_values()
+        # Whoever moves goods need not be allowed to read orders.
+        if remarks := self.sudo().sale_line_id.order_id._iused_remarks():
+            values["note"] = plaintext2html(remarks)
+        return values
 
     def _iused_leaving(self):
         """Return the moves by which goods of iUsed's orders leave for the customer, done or not."""

@@ -15,6 +15,12 @@ class StockPicking(models.Model):
         search="_search_iused_reference",
         help="iUsed's own number of the order; several where the delivery is for several orders.",
     )
+    iused_note = fields.Text(
+        "Consumer's Remark",
+        compute="_compute_iused_note",
+        compute_sudo=True,  # as below
+        help="What the consumer asks of who packs or delivers.",
+    )
     iused_update_ids = fields.One2many("iused.shipment.update", "picking_id", string="iUsed Shipment Updates")
     iused_state = fields.Selection(
         STATES,
@@ -48,6 +54,11 @@ class StockPicking(models.Model):
             return ~Domain(path, "!=", False) | Domain(path, "in", set(value) - {False})
         return Domain(path, operator, value)
 
+    @api.depends("move_ids.sale_line_id.order_id.iused_note")
+    def _compute_iused_note(self):
+        for picking in self:
+            picking.iused_note = picking.move_ids.sale_line_id.order_id._iused_remarks()
+
     @api.depends("iused_update_ids.state", "iused_update_ids.reason")
     def _compute_iused_state(self):
         """Show the update that is farthest from being told."""
@@ -71,8 +82,7 @@ class StockPicking(models.Model):
         :param moves: the moves of the delivery that leave for customers of iUsed
         """
         self.ensure_one()
-        carrier = self.carrier_id
-        if not self.carrier_tracking_ref and not (carrier and carrier.integration_level == "rate_and_ship"):
+        if not self.carrier_tracking_ref and not self._iused_gets_label():
             yield self.env._(
                 "There is no tracking reference yet (tab Additional Info). iUsed is told as soon as there is one."
             )
@@ -88,6 +98,18 @@ class StockPicking(models.Model):
                     product=line.product_id.display_name,
                 )
         yield from self._iused_find_told(lines)
+
+    def _iused_gets_label(self):
+        """Tell whether the validation has the carrier make a label, and with it a tracking reference."""
+        self.ensure_one()
+        carrier = self.carrier_id
+        return (
+            carrier.integration_level == "rate_and_ship"
+            # Odoo's own kinds, which have that level as well, do no more than tell the price.
+            and carrier.delivery_type not in ("fixed", "base_on_rule")
+            and hasattr(carrier, f"{carrier.delivery_type}_send_shipping")
+            and self.picking_type_id.print_label
+        )
 
     def _iused_find_told(self, lines):
         """Yield in words which serial numbers iUsed was told for another order already, unless the device came back."""
@@ -122,6 +144,63 @@ class StockPicking(models.Model):
             # Carriers and warehouse users have no rights on the outbox.
             self.sudo().iused_update_ids._refresh()
         return result
+
+    # The consumer is iUsed's -----------------------------------------------------------------------------------------
+
+    def _iused_quiet(self):
+        """Return the deliveries of which Odoo itself tells the consumer nothing, as iUsed tells it all."""
+        return self.filtered(lambda picking: not picking.company_id.iused_notify_consumers and picking.iused_reference)
+
+    def _check_warn_sms(self):
+        """Ask nothing about text messages that are not sent.
+
+        This belongs to `stock_sms`, which need not be there: then nobody calls it.
+        """
+        asking = super()._check_warn_sms()
+        return asking - asking._iused_quiet()
+
+    def _message_sms_with_template(self, template=False, **kwargs):
+        """Send the consumer no text message that nobody wrote. This belongs to `sms`, which need not be there."""
+        if self._iused_quiet():
+            return self.env["mail.message"]
+        return super()._message_sms_with_template(template=template, **kwargs)
+
+    def message_post_with_source(self, source_ref, **kwargs):
+        """Leave out the e-mail that confirms a delivery.
+
+        Here, and not where Odoo decides on it: there the carriers' labels are made as well, for all deliveries at once.
+        """
+        told = self
+        if isinstance(source_ref, models.BaseModel):
+            told -= self.filtered(
+                lambda picking: picking.company_id.stock_mail_confirmation_template_id == source_ref
+            )._iused_quiet()
+        return super(StockPicking, told).message_post_with_source(source_ref, **kwargs)
+
+    def _iused_change_consumer(self, order, consumer):
+        """Send a delivery that has not left to another consumer, and tell who has to see to the rest.
+
+        :param order: the `sale.order` whose address changed; its moves know already
+        :param consumer: the `res.partner`
+        """
+        self.ensure_one()
+        todo = []
+        if self.location_id.usage != "supplier":  # of a dropshipment the contact is the vendor
+            if self.move_ids.sale_line_id.order_id == order:
+                self.partner_id = consumer
+            else:
+                todo.append(
+                    lambda env: env._("Pack it apart: this delivery is for other orders too, and not readdressed.")
+                )
+        if self.carrier_tracking_ref:
+            reference = self.carrier_tracking_ref
+            todo.append(lambda env: env._("The label may be printed already (%s): make a new one.", reference))
+        if self.printed:
+            todo.append(lambda env: env._("This transfer was printed with the old address: print it again."))
+        if todo:
+            self.env["iused.trouble"]._tell(
+                "address", self, lambda env: order._iused_describe_move(env, *(line(env) for line in todo))
+            )
 
     def action_iused_send_now(self):
         """Try the updates of this delivery again at once."""

@@ -50,7 +50,7 @@ class TestOrderPolicies(IusedHttpCase):
         self.assertEqual(order.client_order_ref, document["order_id"])
         self.assertEqual(str(order.commitment_date.date()), "2026-12-24")
         self.assertEqual(str(order.iused_ordered_at), "2026-11-23 08:00:00")
-        self.assertIn("Ring &lt;twice&gt;<br", order.note)
+        self.assertEqual(order.iused_note, "Ring <twice>\nThank you")
 
     def test_price_within_the_tolerance_is_confirmed(self):
         self.company.iused_price_tolerance = 1
