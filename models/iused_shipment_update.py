@@ -343,7 +343,7 @@ class IusedShipmentUpdate(models.Model):
     @api.model
     def _cron_watch_waiting(self):
         """Tell of what waits for a serial number or tracking longer than its company allows: once for each order."""
-        for company in self.env["res.company"].search([("iused_user_id", "!=", False)]):
+        for company in self.env["res.company"].search([("iused_user_id", "!=", False), ("iused_waiting_hours", ">", 0)]):
             before = fields.Datetime.now() - timedelta(hours=company.iused_waiting_hours)
             late = self.search(
                 [

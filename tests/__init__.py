@@ -7,6 +7,7 @@ from . import (
     test_identifiers,
     test_import,
     test_large_orders,
+    test_limits,
     test_mapping,
     test_offer_http,
     test_offer_prices,
@@ -34,5 +35,7 @@ from . import (
     test_shipment_routes,
     test_shipments,
     test_telling,
+    test_tokens,
     test_tours,
+    test_troubles_seen,
 )
