@@ -419,20 +419,6 @@ class IusedExchange(models.Model):
             & undone
         )
 
-    @api.model
-    def _first_failure(self, company, before):
-        """Return the first try of a shipment update that is still tried again, empty where none was made before a moment."""
-        return self.search(
-            [
-                ("company_id", "=", company.id),
-                ("kind", "=", "shipment"),
-                ("update_id.state", "=", "retry"),
-                ("create_date", "<", before),
-            ],
-            order="create_date, id",
-            limit=1,
-        )
-
     def _settle(self, order):
         """Mark refusals as accepted later, and close the activity of each cause of which nothing is left."""
         if not self:

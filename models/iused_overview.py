@@ -11,6 +11,7 @@ from odoo.tools import SQL, format_datetime
 from odoo.tools.misc import babel_locale_parse
 
 from ..const import KEY_SCOPE
+from ..tools.delivery import tries_within
 from .iused_exchange import MOST_ACTIVITIES, MOST_REFUSALS
 
 ADMINISTRATOR = "base.group_system"
@@ -103,7 +104,7 @@ class Facts(NamedTuple):
     due_since: datetime | None  # when the first of them came due
     last_try: datetime | None  # when an update was sent last, whatever was answered
     sender: BaseModel  # the scheduled action that sends them
-    failing: BaseModel  # the first try of an update that iUsed has not taken for long
+    failing: BaseModel  # an update that iUsed has not taken for long
     late: int  # updates that lack something for longer than the company allows
     stopped: int
     was_told: bool  # iUsed accepted a shipment update at least once
@@ -194,11 +195,21 @@ class IusedOverview(models.AbstractModel):
             "due_since": min(due, default=None),
             "last_try": max(tries, default=None),
             "sender": self.env["iused.shipment.sender"]._cron_sudo(),
-            "failing": self.env["iused.exchange"]._first_failure(company, fields.Datetime.now() - DOWN_AFTER),
+            "failing": self.env["iused.shipment.update"].search(self._failing_domain(company), order="id", limit=1),
             "late": sum(count for state, late, count, *_moments in rows if state == "waiting" and late),
             "stopped": counts["stopped"],
             "was_told": bool(counts["sent"]),
         }
+
+    @api.model
+    def _failing_domain(self, company):
+        """What was sent first longer ago than that, by the log or, where the log is not kept so long, by its tries."""
+        tried = Domain("exchange_ids.create_date", "<", fields.Datetime.now() - DOWN_AFTER)
+        return (
+            Domain("company_id", "=", company.id)
+            & Domain("state", "=", "retry")
+            & (tried | Domain("attempts", ">=", tries_within(DOWN_AFTER)))
+        )
 
     @api.model
     def _has_token(self, company):
@@ -255,7 +266,8 @@ class IusedOverview(models.AbstractModel):
 
         :param odoo.fields.Domain moves: which of their moves count
         """
-        moves &= Domain("state", "in", ("confirmed", "partially_available")) & Domain("product_id.is_storable", "=", True)
+        moves &= Domain("state", "in", ("confirmed", "partially_available"))
+        moves &= Domain("product_id.is_storable", "=", True)
         return Domain("state", "=", "sale") & Domain("order_line.move_ids", "any", moves)
 
     @api.model
@@ -389,8 +401,8 @@ class IusedOverview(models.AbstractModel):
             )
         if facts.cut_off.count:
             troubles["cut_off"] = self.env._(
-                "Not all of %(order)s has left, and there is no delivery for the rest: iUsed still waits. Deliver it, or"
-                " agree with iUsed and lower the ordered quantity (in all: %(count)s).",
+                "Not all of %(order)s has left, and there is no delivery for the rest: iUsed still waits. Deliver it,"
+                " or agree with iUsed and lower the ordered quantity (in all: %(count)s).",
                 order=facts.cut_off.first.name,
                 count=facts.cut_off.count,
             )
@@ -420,11 +432,11 @@ class IusedOverview(models.AbstractModel):
             troubles["no_sending"] = reason
         elif facts.failing:
             troubles["down"] = self.env._(
-                "%(count)s shipment updates wait: iUsed does not take one that was first sent on %(moment)s. Its last"
+                "%(count)s shipment updates wait: iUsed has not taken that of %(order)s for more than a day. The last"
                 " answer: %(answer)s",
                 count=facts.to_send,
-                moment=self._moment(facts.failing.create_date),
-                answer=facts.failing.update_id.last_answer,
+                order=facts.failing.order_id.name,
+                answer=facts.failing.last_answer or "",
             )
         return troubles
 

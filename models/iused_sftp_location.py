@@ -106,7 +106,7 @@ class IusedSftpLocation(models.Model):
         "At Least Every (hours)",
         default=12,
         required=True,
-        help="Offers that did not change are uploaded again after so long, as iUsed watches the age of the file. 0: never.",
+        help="Offers that did not change are uploaded again after so long, as iUsed watches the file's age. 0: never.",
     )
     alarm_after = fields.Integer(
         "Tell After (hours)",

@@ -191,9 +191,7 @@ class IusedTrouble(models.Model):
     def _is_current(self, company, kind):
         """Tell whether a company has a trouble that is not over."""
         return bool(
-            self.search_count(
-                [("company_id", "=", company.id), ("kind", "=", kind), ("ended_at", "=", False)], limit=1
-            )
+            self.search_count([("company_id", "=", company.id), ("kind", "=", kind), ("ended_at", "=", False)], limit=1)
         )
 
     @api.model

@@ -200,7 +200,7 @@ class ResCompany(models.Model):
         "iUsed Waiting Limit (hours)",
         default=24,
         required=True,
-        help="An update that waits longer for its serial number or tracking reference raises an activity. 0: none does.",
+        help="An update that waits longer for its serial number or tracking reference raises an activity. 0: none.",
         prefetch="iused",
     )
     iused_sending_stopped = fields.Char(

@@ -47,9 +47,8 @@ class TestLimits(IusedCase):
         self._deliver(order, tracking=False)
         self.company.write({name: most for name, (_least, most) in LIMITS.items()})
         overview = self.env["iused.overview"]
-        self.assertFalse(
-            {"open_order", "no_order"} & overview._find_troubles(self.company, overview._read_facts(self.company)).keys()
-        )
+        troubles = overview._find_troubles(self.company, overview._read_facts(self.company))
+        self.assertFalse({"open_order", "no_order"} & troubles.keys())
         self.env["iused.shipment.update"]._cron_watch_waiting()
         self.env["iused.exchange"]._gc_exchanges()
         self.env["iused.shipment.update"]._gc_told()
@@ -78,7 +77,8 @@ class TestUploadLimits(CronMixinCase, IusedCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.location = cls.env["iused.sftp.location"].create({"company_id": cls.company.id, "host": "sftp.iused.example"})
+        values = {"company_id": cls.company.id, "host": "sftp.iused.example"}
+        cls.location = cls.env["iused.sftp.location"].create(values)
 
     def test_zero_is_off(self):
         self.location.write({"enabled": True, "username": "us", "host_key": "ssh-ed25519 AAAA"})

@@ -1,4 +1,4 @@
-"""A new access token works, whatever became of the company's iUsed user before; and nobody else's user is taken over."""
+"""A new access token works, whatever became of iUsed's user before; and nobody else's user is taken over."""
 
 from odoo import Command
 from odoo.tests import tagged
@@ -73,11 +73,12 @@ class TestTokens(IusedHttpCase):
         self.assertEqual(self._poll_status(self.key), 200)
 
     def test_somebody_elses_user_is_not_taken_over(self):
+        employee = {"group_ids": [Command.set([self.env.ref("base.group_user").id])]}
         for name, values in (
-            ("an employee", {"group_ids": [Command.set([self.env.ref("base.group_user").id])]}),
+            ("an employee", employee),
             ("a customer of the portal", {"password": "a password of theirs"}),
             ("a user of another company, too", {"also": self.company}),
-            ("an archived employee", {"group_ids": [Command.set([self.env.ref("base.group_user").id])], "active": False}),
+            ("an archived employee", {**employee, "active": False}),
         ):
             with self.subTest(name):
                 company, user = self._user_with_our_login(**values)

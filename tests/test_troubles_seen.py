@@ -50,8 +50,9 @@ class TestTroublesSeen(OverviewCase):
 
     def _behind(self, door, user=None):
         """Return what the list behind a door shows."""
-        action = self.env["iused.overview"].with_user(user or self.env.user).open_door(door)
-        return self.env[action["res_model"]].with_user(user or self.env.user).search(action["domain"]).with_env(self.env)
+        env = self.env(user=user or self.env.user)
+        action = env["iused.overview"].open_door(door)
+        return env[action["res_model"]].search(action["domain"]).with_env(self.env)
 
     def assertOver(self):
         """All is well, and nobody has anything left to do."""
@@ -134,6 +135,12 @@ class TestTroublesSeen(OverviewCase):
         self.assertSeen("updates", "down", failing | waiting, "HTTP 503")
         (failing | waiting).write({"state": "sent"})
         self.assertOver()
+
+    def test_iused_that_is_down_for_a_day_of_which_no_log_is_left(self):
+        failing = self._ship(state="retry", holds=True, attempts=7)
+        self.assertOver()
+        failing.attempts = 8  # 1 and 5 minutes, half an hour, 2, 5, 10 and 14 hours lie between them
+        self.assertSeen("updates", "down", failing, failing.order_id.name)
 
     def test_iused_that_is_down_is_told_once_however_long(self):
         failing = self._ship(holds=True)
@@ -270,7 +277,7 @@ class TestTroublesSeen(OverviewCase):
             line.picked = left > 0
             left -= 1
         action = picking.button_validate()
-        wizard = self.env[action["res_model"]].with_context(action["context"]).create({})
+        wizard = self.env[action["res_model"]].with_context(**action["context"]).create({})
         wizard.process_cancel_backorder()
         self.assertEqual(picking.state, "done")
         order.iused_update_ids.sudo().state = "sent"
@@ -301,7 +308,7 @@ class TestTroublesSeen(OverviewCase):
         picking.carrier_tracking_ref = "3SPART"
         picking.move_line_ids[0].picked = True
         action = picking.button_validate()
-        self.env[action["res_model"]].with_context(action["context"]).create({}).process()
+        self.env[action["res_model"]].with_context(**action["context"]).create({}).process()
         order.iused_update_ids.sudo().state = "sent"
         self.assertOver()
 
