@@ -94,6 +94,7 @@ class IusedExchange(models.Model):
     update_id = fields.Many2one("iused.shipment.update", readonly=True, index="btree_not_null", ondelete="cascade")
 
     _poll_index = models.Index("(company_id, id) WHERE kind = 'offers' AND direction = 'in'")
+    _refused_index = models.Index("(company_id) WHERE state = 'refused'")
     _pushed_index = models.Index("(company_id, create_date) WHERE kind = 'order'")
 
     @api.depends("detail", "answer_body", "status", "direction")
@@ -402,6 +403,20 @@ class IusedExchange(models.Model):
                 ("status", "!=", 503),
                 ("activity_id", "=", False),
             ]
+        )
+
+    @api.model
+    def _unsettled_domain(self, company):
+        """What was refused and neither accepted later nor dealt with by a person, who marked its activity as done.
+
+        What was refused because too much went on at once is repeated by iUsed.
+        """
+        undone = Domain("activity_id", "=", False) | Domain("activity_id.active", "=", True)
+        return (
+            Domain("company_id", "=", company.id)
+            & Domain("state", "=", "refused")
+            & Domain("status", "!=", 503)
+            & undone
         )
 
     def _settle(self, order):

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from babel.dates import format_timedelta
@@ -7,10 +7,11 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.fields import Domain
 from odoo.models import BaseModel
-from odoo.tools import format_datetime
+from odoo.tools import SQL, format_datetime
 from odoo.tools.misc import babel_locale_parse
 
 from ..const import KEY_SCOPE
+from ..tools.delivery import tries_within
 from .iused_exchange import MOST_ACTIVITIES, MOST_REFUSALS
 
 ADMINISTRATOR = "base.group_system"
@@ -18,6 +19,11 @@ MANAGER = "sale_iused.group_iused_manager"
 USER = "sale_iused.group_iused_user"
 SALES = "sales_team.group_sale_salesman"
 UNTOLD = ("waiting", "pending", "retry")  # states of shipment updates that go out by themselves
+TO_SEND = ("pending", "retry")  # those that have all they need
+FAILED = ("retry", "stopped")  # those that were sent, and not accepted
+PATIENCE = timedelta(hours=1)  # for a scheduled action
+DOWN_AFTER = timedelta(days=1)  # for iUsed's server
+MOST_CRON_FAILURES = 3  # in a row
 # What can be opened from the page, and who may.
 DOORS = {
     "token": ADMINISTRATOR,
@@ -35,13 +41,51 @@ DOORS = {
     "pushes": USER,
     "untold": USER,
     "stopped": USER,
+    "late": USER,
+    "refused": USER,
+    "to_check": SALES,
+    "short": SALES,
+    "cut_off": SALES,
 }
+# The orders that have a line which left in part, or not at all, while nothing of it is on its way any more. What came
+# back had left. A kit has the moves of its parts: of it we know what Odoo reckons.
+CUT_OFF_ORDERS = """
+    SELECT line.order_id
+      FROM sale_order_line line
+      JOIN stock_move move ON move.sale_line_id = line.id
+      JOIN stock_location source ON source.id = move.location_id
+      JOIN stock_location destination ON destination.id = move.location_dest_id
+     WHERE line.state = 'sale'
+       AND line.qty_delivered_method = 'stock_move'
+       AND line.qty_delivered < line.product_uom_qty
+     GROUP BY line.id
+    HAVING bool_or(source.usage != 'customer')
+       AND NOT bool_or(source.usage != 'customer' AND move.state NOT IN ('done', 'cancel'))
+       AND CASE WHEN bool_or(move.product_id = line.product_id)
+                THEN line.product_uom_qty > COALESCE(SUM(move.quantity) FILTER (
+                         WHERE move.state = 'done' AND source.usage != 'customer' AND destination.usage = 'customer'
+                     ), 0)
+                ELSE NOT bool_or(move.state = 'done' AND source.usage = 'customer')
+           END
+"""
+CUT_OFF_FIELDS = {
+    "sale.order.line": ("state", "qty_delivered_method", "qty_delivered", "product_uom_qty", "product_id"),
+    "stock.move": ("sale_line_id", "location_id", "location_dest_id", "product_id", "state", "quantity"),
+}
+
+
+class Orders(NamedTuple):
+    """Orders in the same trouble."""
+
+    count: int
+    first: BaseModel  # the oldest
 
 
 class Facts(NamedTuple):
     """What is known of a company's connection, read by a fixed number of queries."""
 
     has_token: bool
+    was_connected: bool  # iUsed can get in, or could
     last_poll: BaseModel  # iused.exchange, answered well or not
     was_read: bool  # iUsed had the offers at least once, by a poll or an upload
     location: BaseModel  # iused.sftp.location that is switched on
@@ -52,9 +96,19 @@ class Facts(NamedTuple):
     orders_today: int
     oldest_open: BaseModel  # the order that waits longest
     open_orders: int
+    to_check: Orders  # quotations that somebody has to confirm
+    short: Orders  # of stock
+    cut_off: Orders  # they will not become whole by themselves
     untold: int
+    to_send: int  # updates that have all they need
+    due_since: datetime | None  # when the first of them came due
+    last_try: datetime | None  # when an update was sent last, whatever was answered
+    sender: BaseModel  # the scheduled action that sends them
+    failing: BaseModel  # an update that iUsed has not taken for long
+    late: int  # updates that lack something for longer than the company allows
     stopped: int
     was_told: bool  # iUsed accepted a shipment update at least once
+    refused: int  # refusals that nobody has dealt with
     refused_today: int
     refused_untold: int  # refusals beyond those that somebody has an activity for
 
@@ -84,31 +138,77 @@ class IusedOverview(models.AbstractModel):
         )
         good_poll = last_poll if last_poll.status < 400 else exchanges_sudo._last_poll(company, good=True)
         ready, not_ready, with_stock = self_sudo.env["iused.offer.feed"]._count_by_state(company)
-        updates = dict(
-            self_sudo.env["iused.shipment.update"]._read_group(
-                [("company_id", "=", company.id)], ["state"], ["__count"]
-            )
-        )
         open_domain = self._open_orders_domain(company)
+        last_order = orders_sudo.search(self._orders_domain(company), order="id desc", limit=1)
+        has_token, user_sudo = self._has_token(company), company.sudo().iused_user_id
         return Facts(
-            has_token=self._has_token(company),
+            has_token=has_token,
+            was_connected=bool(has_token or (user_sudo and not user_sudo.active) or last_poll or last_order),
             last_poll=last_poll,
             was_read=bool(good_poll or location.last_upload),
             location=location,
             ready=ready,
             not_ready=not_ready,
             with_stock=with_stock,
-            last_order=orders_sudo.search(self._orders_domain(company), order="id desc", limit=1),
+            last_order=last_order,
             orders_today=orders_sudo.search_count(self._orders_today_domain(company)),
             oldest_open=orders_sudo.search(open_domain, order="create_date, id", limit=1),
             open_orders=orders_sudo.search_count(open_domain),
-            untold=sum(updates.get(state, 0) for state in UNTOLD),
-            stopped=updates.get("stopped", 0),
-            was_told=bool(updates.get("sent")),
+            to_check=self_sudo._count_orders(self._to_check_domain(company)),
+            short=self_sudo._count_orders(self._short_domain(company)),
+            cut_off=self_sudo._count_orders(self._cut_off_domain(company)),
+            **self_sudo._read_update_facts(company),
+            refused=exchanges_sudo.search_count(exchanges_sudo._unsettled_domain(company)),
             refused_today=exchanges_sudo._count_refusals_today(company),
             refused_untold=exchanges_sudo._count_untold(company)
             if exchanges_sudo._count_activities(company) >= MOST_ACTIVITIES
             else 0,
+        )
+
+    @api.model
+    def _count_orders(self, domain):
+        """:rtype: Orders"""
+        ((count, first),) = self.env["sale.order"]._read_group(domain, [], ["__count", "id:min"])
+        return Orders(count, self.env["sale.order"].browse(first or ()))
+
+    @api.model
+    def _read_update_facts(self, company):
+        """Return the facts about shipment updates, in a dict."""
+        rows = self.env["iused.shipment.update"]._read_group(
+            [("company_id", "=", company.id)],
+            ["state", "waited_too_long"],
+            ["__count", "next_try:min", "sent_at:max", "write_date:max"],
+        )
+        counts = dict.fromkeys((*UNTOLD, "stopped", "sent"), 0)
+        for state, _late, count, *_moments in rows:
+            counts[state] = counts.get(state, 0) + count
+        due = [next_try for state, _late, _count, next_try, *_moments in rows if state in TO_SEND and next_try]
+        # What was not accepted was written last when it was tried last.
+        tries = [
+            moment
+            for state, _late, _count, _next_try, sent_at, written_at in rows
+            if (moment := sent_at if state == "sent" else written_at if state in FAILED else None)
+        ]
+        return {
+            "untold": sum(counts[state] for state in UNTOLD),
+            "to_send": sum(counts[state] for state in TO_SEND),
+            "due_since": min(due, default=None),
+            "last_try": max(tries, default=None),
+            "sender": self.env["iused.shipment.sender"]._cron_sudo(),
+            "failing": self.env["iused.shipment.update"].search(self._failing_domain(company), order="id", limit=1),
+            "late": sum(count for state, late, count, *_moments in rows if state == "waiting" and late),
+            "stopped": counts["stopped"],
+            "was_told": bool(counts["sent"]),
+        }
+
+    @api.model
+    def _failing_domain(self, company):
+        """What was sent first longer ago than that, by the log or, where the log is not kept so long, by its tries."""
+        tried = Domain("exchange_ids.create_date", "<", fields.Datetime.now() - DOWN_AFTER)
+        return (
+            Domain("company_id", "=", company.id)
+            & Domain("state", "=", "retry")
+            & (tried | Domain("attempts", ">=", tries_within(DOWN_AFTER)))
         )
 
     @api.model
@@ -154,21 +254,86 @@ class IusedOverview(models.AbstractModel):
             Domain("state", "in", ("draft", "sent")) | (Domain("state", "=", "sale") & (is_leaving | is_left_out))
         )
 
+    @api.model
+    def _to_check_domain(self, company):
+        """A quotation waits for a person where nobody wanted it to be one, or where somebody was told to look."""
+        waits = Domain("activity_ids.iused_key", "!=", False)
+        if company.iused_order_policy == "confirm":
+            # A large one is confirmed by a scheduled action.
+            waits |= Domain("iused_to_confirm", "=", False) | Domain(
+                "create_date", "<", fields.Datetime.now() - PATIENCE
+            )
+        return self._orders_domain(company) & Domain("state", "in", ("draft", "sent")) & waits
+
+    @api.model
+    def _short_domain(self, company):
+        """An order is short where Odoo reserves by itself and could not, or where somebody was told so."""
+        by_itself = Domain("picking_type_id.reservation_method", "=", "at_confirm")
+        told = Domain("activity_ids.iused_key", "=like", "short %")
+        lacking = self._lacking_domain(by_itself) | (self._lacking_domain() & told)
+        return self._orders_domain(company) & lacking
+
+    @api.model
+    def _lacking_domain(self, moves=Domain.TRUE):
+        """Return the domain of confirmed orders of which goods are not reserved.
+
+        :param odoo.fields.Domain moves: which of their moves count
+        """
+        moves &= Domain("state", "in", ("confirmed", "partially_available"))
+        moves &= Domain("product_id.is_storable", "=", True)
+        return Domain("state", "=", "sale") & Domain("order_line.move_ids", "any", moves)
+
+    @api.model
+    def _cut_off_domain(self, company):
+        """An order is cut off where some of it has not left and nothing is on its way any more: *No Backorder*, say."""
+        to_flush = [self.env[model]._fields[name] for model, names in CUT_OFF_FIELDS.items() for name in names]
+
+        def to_sql(_model, alias, _query):
+            return SQL("%s IN (%s)", SQL.identifier(alias, "id"), SQL(CUT_OFF_ORDERS, to_flush=to_flush))
+
+        return self._orders_domain(company) & Domain("state", "=", "sale") & Domain.custom(to_sql=to_sql)
+
     # Troubles --------------------------------------------------------------------------------------------------------
 
     @api.model
     def _find_troubles(self, company, facts):
-        """Return what is wrong, by the company's own limits. A company that is not connected has no troubles.
+        """Return what is wrong, by the company's own limits. A company that was never connected has no troubles.
 
-        Uploads and shipment updates have troubles of their own, which they tell themselves.
+        Uploads, and sending that iUsed's answer stopped, have troubles of their own, which they tell themselves.
 
         :return: dict of a kind of `iused.trouble` to a sentence, in the language and time zone of the environment
         """
-        if not facts.has_token:
+        if not facts.was_connected:
             return {}
+        if facts.has_token:
+            troubles = self._find_call_troubles(company, facts)
+        else:
+            troubles = {"no_key": self._describe_lost_key(company)}
+        return (
+            troubles
+            | self._find_refusals(facts)
+            | self._find_order_troubles(company, facts)
+            | self._find_shipment_troubles(company, facts)
+        )
+
+    @api.model
+    def _describe_lost_key(self, company):
+        user_sudo = company.sudo().iused_user_id
+        if user_sudo and not user_sudo.active:
+            return self.env._(
+                "iUsed cannot get in: its user %s is archived. Make a new access token, and give it to iUsed.",
+                user_sudo.name,
+            )
+        return self.env._(
+            "iUsed cannot get in: there is no access token any more. Make a new one, and give it to iUsed."
+        )
+
+    @api.model
+    def _find_call_troubles(self, company, facts):
+        """Return the troubles that show in iUsed's calls, or in what they find."""
         troubles = {}
         now = fields.Datetime.now()
-        poll, order, oldest = facts.last_poll, facts.last_order, facts.oldest_open
+        poll, order = facts.last_poll, facts.last_order
         # Who uploads the offers need not be polled.
         limit = company.iused_watch_poll_hours
         if limit and poll and not facts.location and poll.create_date < now - timedelta(hours=limit):
@@ -190,20 +355,24 @@ class IusedOverview(models.AbstractModel):
                 count=facts.with_stock,
                 limit=limit,
             )
-        limit = company.iused_watch_open_hours
-        if limit and oldest and oldest.create_date < now - timedelta(hours=limit):
-            troubles["open_order"] = self.env._(
-                "%(order)s came on %(moment)s and has not left yet. It should leave within %(hours)s hours.",
-                order=oldest.name,
-                moment=self._moment(oldest.create_date),
-                hours=limit,
-            )
         limit = company.iused_watch_order_days
         if limit and order and order.create_date < now - timedelta(days=limit):
             troubles["no_order"] = self.env._(
                 "The last order came on %(moment)s, more than %(days)s days ago.",
                 moment=self._moment(order.create_date),
                 days=limit,
+            )
+        return troubles
+
+    @api.model
+    def _find_refusals(self, facts):
+        """Return the troubles with orders that were refused."""
+        troubles = {}
+        if facts.refused:
+            troubles["refused"] = self.env._(
+                "iUsed waits for %s orders that were refused. Mend the cause and process them again; where nothing is"
+                " to be done, mark the activity as done.",
+                facts.refused,
             )
         if facts.refused_untold:
             troubles["many_refused"] = self.env._(
@@ -217,6 +386,103 @@ class IusedOverview(models.AbstractModel):
                 facts.refused_today,
             )
         return troubles
+
+    @api.model
+    def _find_order_troubles(self, company, facts):
+        """Return the troubles with orders that were accepted."""
+        troubles = {}
+        now, oldest = fields.Datetime.now(), facts.oldest_open
+        limit = company.iused_watch_open_hours
+        if limit and oldest and oldest.create_date < now - timedelta(hours=limit):
+            troubles["open_order"] = self.env._(
+                "%(order)s came on %(moment)s and has not left yet. It should leave within %(hours)s hours.",
+                order=oldest.name,
+                moment=self._moment(oldest.create_date),
+                hours=limit,
+            )
+        if facts.to_check.count:
+            troubles["to_check"] = self.env._(
+                "%(order)s waits as a quotation for somebody to check and confirm it (in all: %(count)s).",
+                order=facts.to_check.first.name,
+                count=facts.to_check.count,
+            )
+        if facts.short.count:
+            troubles["short"] = self.env._(
+                "There is too little in stock for %(order)s (in all: %(count)s).",
+                order=facts.short.first.name,
+                count=facts.short.count,
+            )
+        if facts.cut_off.count:
+            troubles["cut_off"] = self.env._(
+                "Not all of %(order)s has left, and there is no delivery for the rest: iUsed still waits. Deliver it,"
+                " or agree with iUsed and lower the ordered quantity (in all: %(count)s).",
+                order=facts.cut_off.first.name,
+                count=facts.cut_off.count,
+            )
+        return troubles
+
+    @api.model
+    def _find_shipment_troubles(self, company, facts):
+        """Return the troubles with shipment updates that do not get to iUsed."""
+        troubles = {}
+        hours = company.iused_waiting_hours
+        if hours and facts.late:
+            troubles["update_waits"] = self.env._(
+                "%(count)s shipment updates wait for a serial number or tracking reference for more than %(hours)s"
+                " hours.",
+                count=facts.late,
+                hours=hours,
+            )
+        if not facts.to_send:
+            return troubles
+        if not company.iused_webhook_is_set:
+            troubles["no_webhook"] = self.env._(
+                "%s shipment updates wait: there is no webhook address to send them to.", facts.to_send
+            )
+        elif company.iused_sending_stopped:
+            return troubles  # told when it was stopped, and shown in a row of its own
+        elif reason := self._describe_idle_sender(facts):
+            troubles["no_sending"] = reason
+        elif facts.failing:
+            troubles["down"] = self.env._(
+                "%(count)s shipment updates wait: iUsed has not taken that of %(order)s for more than a day. The last"
+                " answer: %(answer)s",
+                count=facts.to_send,
+                order=facts.failing.order_id.name,
+                answer=facts.failing.last_answer or "",
+            )
+        return troubles
+
+    @api.model
+    def _describe_idle_sender(self, facts):
+        """Say in words why nothing sends the updates that are due, or return an empty string where something does."""
+        now = fields.Datetime.now()
+        count, action = facts.to_send, facts.sender
+        if not facts.due_since or facts.due_since > now:
+            return ""
+        if not action.active:
+            return self.env._(
+                "%(count)s shipment updates wait: the scheduled action “%(action)s” is switched off.",
+                count=count,
+                action=action.name,
+            )
+        if max(facts.due_since, facts.last_try or facts.due_since) > now - PATIENCE:
+            return ""
+        if action.failure_count >= MOST_CRON_FAILURES:
+            return self.env._(
+                "%(count)s shipment updates wait: the scheduled action “%(action)s” fails. The server's log says why.",
+                count=count,
+                action=action.name,
+            )
+        if action.nextcall < now - PATIENCE:
+            return self.env._(
+                "%(count)s shipment updates wait: the scheduled action “%(action)s” should have run on %(moment)s. Do"
+                " scheduled actions run on the server?",
+                count=count,
+                action=action.name,
+                moment=self._moment(action.nextcall),
+            )
+        return ""
 
     @api.model
     def _moment(self, moment):
@@ -356,9 +622,10 @@ class IusedOverview(models.AbstractModel):
     def _prepare_health(self, company, facts, troubles):
         """Return the rows of what iUsed watches: `state` is ok, trouble, or none where nothing happened yet.
 
-        Of a company that is not connected there is nothing to watch but its uploads.
+        Of a company that was never connected there is nothing to watch but its uploads; of one whose key is lost, what
+        is wrong.
         """
-        if not facts.has_token:
+        if not facts.was_connected:
             return [self._prepare_upload_row(facts.location)] if facts.location else []
         rows = [
             self._prepare_order_row(facts, troubles),
@@ -377,19 +644,39 @@ class IusedOverview(models.AbstractModel):
             rows.insert(0, self._prepare_poll_row(facts, troubles))
         if facts.location:
             rows.append(self._prepare_upload_row(facts.location))
-        if refused := " ".join(troubles[kind] for kind in ("many_refused", "refusals_full") if kind in troubles):
-            rows.append(
-                self._health_row(
-                    "refused", self.env._("Refused orders"), str(facts.refused_today), "", refused, "pushes"
-                )
-            )
+        rows += self._prepare_trouble_rows(facts, troubles)
         if company.iused_sending_stopped:
             stopped = company.iused_sending_stopped
             row = self._health_row(
                 "sending", self.env._("Shipment updates"), self.env._("Stopped"), "", stopped, "settings"
             )
             rows.append(row)
-        return rows
+        return rows if facts.has_token else [row for row in rows if row["state"] == "trouble"]
+
+    @api.model
+    def _prepare_trouble_rows(self, facts, troubles):
+        """Return the rows of what is shown only where it is wrong."""
+        updates = self.env._("Shipment updates")
+        rows = (
+            ("access", self.env._("iUsed's access"), self.env._("None"), ("no_key",), "settings"),
+            (
+                "refused",
+                self.env._("Refused orders"),
+                facts.refused,
+                ("refused", "many_refused", "refusals_full"),
+                "refused",
+            ),
+            ("to_check", self.env._("Orders to check"), facts.to_check.count, ("to_check",), "to_check"),
+            ("short", self.env._("Orders short of stock"), facts.short.count, ("short",), "short"),
+            ("cut_off", self.env._("Orders not whole"), facts.cut_off.count, ("cut_off",), "cut_off"),
+            ("late", self.env._("Updates that lack something"), facts.late, ("update_waits",), "late"),
+            ("updates", updates, facts.to_send, ("no_webhook", "no_sending", "down"), "untold"),
+        )
+        return [
+            self._health_row(name, title, str(value), "", " ".join(texts), door)
+            for name, title, value, kinds, door in rows
+            if (texts := [troubles[kind] for kind in kinds if kind in troubles])
+        ]
 
     @api.model
     def _health_row(self, name, title, value, note, trouble, door, happened=True):
@@ -538,6 +825,33 @@ class IusedOverview(models.AbstractModel):
     def _open_stopped(self):
         domain = Domain("company_id", "=", self.env.company.id) & Domain("state", "=", "stopped")
         return self._action("iused_shipment_update_action", self.env._("Updates Stopped"), domain)
+
+    # What the troubles are about is found as superuser, by what not everybody may look at: activities of others, say.
+
+    def _open_late(self):
+        domain = Domain("state", "=", "waiting") & Domain("waited_too_long", "=", True)
+        domain &= Domain("company_id", "=", self.env.company.id)
+        return self._action("iused_shipment_update_action", self.env._("Updates That Lack Something"), domain)
+
+    def _open_refused(self):
+        exchanges_sudo = self.env["iused.exchange"].sudo()
+        refused_sudo = exchanges_sudo.search(exchanges_sudo._unsettled_domain(self.env.company))
+        return self._action(
+            "iused_exchange_action", self.env._("Refused Orders"), Domain("id", "in", refused_sudo.ids), context={}
+        )
+
+    def _open_to_check(self):
+        return self._open_orders_of(self.env._("Orders to Check"), self._to_check_domain(self.env.company))
+
+    def _open_short(self):
+        return self._open_orders_of(self.env._("Orders Short of Stock"), self._short_domain(self.env.company))
+
+    def _open_cut_off(self):
+        return self._open_orders_of(self.env._("Orders Not Whole"), self._cut_off_domain(self.env.company))
+
+    def _open_orders_of(self, title, domain):
+        orders_sudo = self.env["sale.order"].sudo().search(domain)
+        return self._action("iused_order_action", title, Domain("id", "in", orders_sudo.ids))
 
     def _action(self, name, title=None, domain=None, context=None):
         """Return one of our actions, with another title, domain or context where they are given."""

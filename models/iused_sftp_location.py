@@ -20,6 +20,8 @@ from ..tools.peer import clean
 _logger = logging.getLogger(__name__)
 
 SHORTEST_INTERVAL = 5  # minutes
+LONGEST_INTERVAL = 10_080  # minutes: a week
+LONGEST_HOURS = 8_760  # a year
 SHARE_OF_LIMIT = 0.7  # of the time that Odoo gives a scheduled action, for one run over all companies
 LONGEST_RUN = 3600  # seconds, where Odoo sets no limit
 SECRETS = ("password", "private_key", "passphrase")
@@ -98,19 +100,19 @@ class IusedSftpLocation(models.Model):
         "Every (minutes)",
         default=15,
         required=True,
-        help=f"How often to look for changes, {SHORTEST_INTERVAL} or more. Offers that changed are uploaded.",
+        help=f"How often to look for changes, {SHORTEST_INTERVAL} or more. Offers that changed are uploaded. 0: never.",
     )
     heartbeat = fields.Integer(
         "At Least Every (hours)",
         default=12,
         required=True,
-        help="Offers that did not change are uploaded again after so long, as iUsed watches the age of the file.",
+        help="Offers that did not change are uploaded again after so long, as iUsed watches the file's age. 0: never.",
     )
     alarm_after = fields.Integer(
         "Tell After (hours)",
         default=4,
         required=True,
-        help="Trouble that lasts longer gives the person responsible for iUsed an activity.",
+        help="Trouble that lasts longer gives the person responsible for iUsed an activity. 0: none does.",
     )
     host_key = fields.Char("Accepted Host Key", readonly=True, copy=False)
     seen_host_key = fields.Char(
@@ -145,8 +147,10 @@ class IusedSftpLocation(models.Model):
     _company_unique = models.UniqueIndex("(company_id)", "A company has one sFTP location.")
     _port_valid = models.Constraint("CHECK (port BETWEEN 1 AND 65535)", "A port is a number from 1 to 65535.")
     _times_valid = models.Constraint(
-        f"CHECK (interval >= {SHORTEST_INTERVAL} AND heartbeat > 0 AND alarm_after > 0)",
-        f"The interval must be {SHORTEST_INTERVAL} minutes or more, and the other times an hour or more.",
+        f"""CHECK ((interval = 0 OR interval BETWEEN {SHORTEST_INTERVAL} AND {LONGEST_INTERVAL})
+                   AND heartbeat BETWEEN 0 AND {LONGEST_HOURS} AND alarm_after BETWEEN 0 AND {LONGEST_HOURS})""",
+        f"The interval must be {SHORTEST_INTERVAL} to {LONGEST_INTERVAL} minutes, and the other times up to"
+        f" {LONGEST_HOURS} hours; 0 switches each off.",
     )
 
     # Fields ----------------------------------------------------------------------------------------------------------
@@ -232,7 +236,7 @@ class IusedSftpLocation(models.Model):
             vals |= {"failing_since": False, "last_error": False}
             self._tell_over(lambda env: env._("Uploads are switched off."))
         result = super().write(vals)
-        if changed or any(vals.get(name) for name in ("enabled", *SECRETS)):
+        if changed or any(vals.get(name) for name in ("enabled", "interval", "heartbeat", *SECRETS)):
             self._start_again()
         return result
 
@@ -353,7 +357,7 @@ class IusedSftpLocation(models.Model):
             location.sudo()._take_turn(end)
             self.env["ir.cron"]._commit_progress(1)
         self.env["ir.cron"]._commit_progress(remaining=0)
-        later = self.search(self._working_domain(), order="next_try", limit=1)
+        later = self.search(self._working_domain() & Domain("next_try", "!=", False), order="next_try", limit=1)
         if later:
             at = max(later.next_try, fields.Datetime.now())
             self.env.ref("sale_iused.ir_cron_upload_offers")._trigger(at=at)
@@ -392,7 +396,7 @@ class IusedSftpLocation(models.Model):
         query = feed._offers_query(self.company_id, self.file_format, decimal_point)
         fingerprint = feed._fingerprint(self.company_id, query)
         if fingerprint == self.last_feed and not self._heart_must_beat():
-            self.next_try = fields.Datetime.now() + timedelta(minutes=self.interval)
+            self.next_try = self._next_look()
             return
         target = self._prepare_target()
         with tempfile.TemporaryFile() as file:
@@ -410,7 +414,14 @@ class IusedSftpLocation(models.Model):
             self._write_result(error, fingerprint, values)
 
     def _heart_must_beat(self):
-        return not self.last_upload or self.last_upload + timedelta(hours=self.heartbeat) <= fields.Datetime.now()
+        if not self.last_upload:
+            return True
+        return self.heartbeat and self.last_upload + timedelta(hours=self.heartbeat) <= fields.Datetime.now()
+
+    def _next_look(self):
+        """Return when to look again where all went well, or False where nothing is uploaded by itself."""
+        minutes = [minutes for minutes in (self.interval, self.heartbeat * 60) if minutes]
+        return fields.Datetime.now() + timedelta(minutes=min(minutes)) if minutes else False
 
     def _upload(self, target, file, seconds):
         """Talk to the server. Never raises for what it or the network do.
@@ -454,7 +465,7 @@ class IusedSftpLocation(models.Model):
         if not error:
             self.write(
                 {
-                    "next_try": now + timedelta(minutes=self.interval),
+                    "next_try": self._next_look(),
                     "attempts": 0,
                     "failing_since": False,
                     "last_error": False,
@@ -479,7 +490,7 @@ class IusedSftpLocation(models.Model):
             self._tell(
                 "host_key", error, lambda env: env._("Uploads to iUsed stopped: the server shows another host key")
             )
-        elif self.failing_since + timedelta(hours=self.alarm_after) <= now:
+        elif self.alarm_after and self.failing_since + timedelta(hours=self.alarm_after) <= now:
             self._tell("upload", error, lambda env: env._("Offers cannot be uploaded to iUsed"))
 
     def _tell(self, kind, error, summarize):

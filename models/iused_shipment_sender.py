@@ -438,7 +438,7 @@ class IusedShipmentSender(models.AbstractModel):
                 update._tell("closed", lambda env: (env._("iUsed refuses all shipment updates"), outcome.text))
         elif consequence.state == "stopped":
             update._tell("update_stopped", lambda env: (env._("iUsed was not told of a shipment"), outcome.text))
-        elif consequence.is_late:
+        elif consequence.is_late and not self.env["iused.trouble"]._is_current(update.company_id, "down"):
             update._tell("update_late", lambda env: (env._("iUsed has not answered for days"), outcome.text))
 
     @api.model

@@ -3,6 +3,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
 
 VACUUM_BATCH = 10_000  # rows deleted at a time
 STATES = [
@@ -470,7 +471,8 @@ class IusedShipmentUpdate(models.Model):
     @api.model
     def _cron_watch_waiting(self):
         """Tell of what waits for a serial number or tracking longer than its company allows: once for each order."""
-        for company in self.env["res.company"].search([("iused_user_id", "!=", False)]):
+        watched = Domain("iused_user_id", "!=", False) & Domain("iused_waiting_hours", ">", 0)
+        for company in self.env["res.company"].search(watched):
             before = fields.Datetime.now() - timedelta(hours=company.iused_waiting_hours)
             late = self.search(
                 [

@@ -4,11 +4,20 @@ from datetime import timedelta
 from psycopg2 import OperationalError
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.tools import plaintext2html
 
 _logger = logging.getLogger(__name__)
 
 MOST_LINES = 100  # of an activity
+# Where a trouble's own records have activities already: the model, and what they have. Nobody is told twice.
+TOLD_ELSEWHERE = {
+    "refused": ("iused.exchange", [("state", "=", "refused"), ("activity_id.active", "=", True)]),
+    "to_check": ("sale.order", [("state", "in", ("draft", "sent")), ("activity_ids.iused_key", "!=", False)]),
+    "short": ("sale.order", [("activity_ids.iused_key", "=like", "short %")]),
+    "update_waits": ("sale.order", [("activity_ids.iused_key", "=like", "update_waits %")]),
+    "down": ("sale.order", [("activity_ids.iused_key", "=like", "update_late %")]),
+}
 QUIET_HOURS = 24  # after a trouble's end: when it comes back within them, no mail is sent again
 
 
@@ -33,6 +42,15 @@ class IusedTrouble(models.Model):
             ("no_order", "No order comes from iUsed"),
             ("many_refused", "Orders of iUsed are refused for many reasons"),
             ("refusals_full", "Refused orders of iUsed are not kept any more"),
+            ("no_key", "iUsed cannot get in any more"),
+            ("refused", "Orders of iUsed were refused"),
+            ("to_check", "Orders of iUsed wait to be checked"),
+            ("short", "Stock is short for orders of iUsed"),
+            ("cut_off", "Orders of iUsed will not become whole"),
+            ("update_waits", "Shipment updates lack something"),
+            ("no_webhook", "Shipment updates have no address to go to"),
+            ("no_sending", "Nothing sends the shipment updates"),
+            ("down", "iUsed does not take shipment updates"),
         ],
         string="Trouble",
         required=True,
@@ -122,9 +140,13 @@ class IusedTrouble(models.Model):
     @api.model
     def _cron_watch(self):
         """Look for troubles, company by company."""
-        companies = self.env["res.company"].search([("iused_user_id", "!=", False)])
+        # The user may have been taken away; the customer was made with the first token.
+        companies = self.env["res.company"].search(
+            ["|", ("iused_user_id", "!=", False), ("iused_partner_id", "!=", False)]
+        )
         companies |= self.search([("ended_at", "=", False)]).company_id
         self.env["ir.cron"]._commit_progress(remaining=len(companies))
+        self._close_over()
         for company in companies:
             self._watch(company)
             self.env["ir.cron"]._commit_progress(1)
@@ -149,8 +171,49 @@ class IusedTrouble(models.Model):
             self._begin(company, kind, troubles[kind])
 
     @api.model
+    def _close_over(self):
+        """Close the activities on orders whose trouble is over, by whatever way."""
+        activities = self.env["mail.activity"].search([("res_model", "=", "sale.order"), ("iused_key", "!=", False)])
+        orders_by_kind = {
+            kind: self.env["sale.order"].browse(told.mapped("res_id"))
+            for kind, told in activities.grouped(lambda activity: activity.iused_key.partition(" ")[0]).items()
+        }
+        for kind, lasting in self._lasting_domains().items():
+            orders = orders_by_kind.get(kind, self.env["sale.order"])
+            for order in orders - orders.search(lasting & Domain("id", "in", orders.ids)):
+                self._tell_over(kind, order, lambda env: env._("It is over."))
+
+    @api.model
+    def _lasting_domains(self):
+        """Return for which orders a trouble that they have an activity of still lasts, by the kind given to `_tell`."""
+        quotation = Domain("state", "in", ("draft", "sent"))
+        return {
+            "prices": quotation,
+            "unconfirmed": quotation,
+            "short": quotation | self.env["iused.overview"]._lacking_domain(),
+            "update_waits": Domain("iused_update_ids.state", "=", "waiting"),
+            "update_stopped": Domain("iused_update_ids.state", "=", "stopped"),
+            "update_late": Domain("iused_update_ids.state", "=", "retry"),
+            "closed": Domain("company_id.iused_sending_stopped", "!=", False),
+        }
+
+    @api.model
+    def _is_current(self, company, kind):
+        """Tell whether a company has a trouble that is not over."""
+        return bool(
+            self.search_count([("company_id", "=", company.id), ("kind", "=", kind), ("ended_at", "=", False)], limit=1)
+        )
+
+    @api.model
+    def _is_told_elsewhere(self, company, kind):
+        """Tell whether what a trouble is about has an activity of its own."""
+        model, told = TOLD_ELSEWHERE.get(kind, (None, None))
+        own = Domain("company_id", "=", company.id)
+        return model is not None and bool(self.env[model].search_count(Domain(told) & own, limit=1))
+
+    @api.model
     def _begin(self, company, kind, detail):
-        """Write a trouble down and tell of it.
+        """Write a trouble down and tell of it, unless somebody is told already.
 
         :param str detail: in the language of who is told
         """
@@ -166,6 +229,8 @@ class IusedTrouble(models.Model):
         trouble = self.with_context(tracking_disable=True).create(
             {"company_id": company.id, "kind": kind, "detail": detail}
         )
+        if self._is_told_elsewhere(company, kind):
+            return
         self._tell(
             kind,
             trouble.with_context(mail_activity_quick_update=bool(quiet)),

@@ -3,6 +3,7 @@ from urllib.parse import urlsplit
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, ValidationError
 from odoo.orm.models import NO_ACCESS
+from odoo.tools import SQL
 
 from ..const import LOOPBACK_HOSTS
 from ..tools.masking import mask_path
@@ -18,6 +19,15 @@ WEBHOOK_SETTINGS = {
     "iused_grouping",
 }
 EXTRA_KEYS = ("carrier", "tracking_link", "sku", "line_id", "shipped_at", "corrects")
+# The least and the most that a limit may be. More than years of hours is a slip, and no moment that can be reckoned.
+LIMITS = {
+    "iused_retention_days": (1, 3_650),
+    "iused_waiting_hours": (0, 87_600),
+    "iused_watch_poll_hours": (0, 87_600),
+    "iused_watch_order_days": (0, 3_650),
+    "iused_watch_open_hours": (0, 87_600),
+    "iused_watch_offers": (0, 1_000_000),
+}
 
 
 class ResCompany(models.Model):
@@ -127,7 +137,7 @@ class ResCompany(models.Model):
         "Keep iUsed Log (days)",
         default=90,
         required=True,
-        help="Exchanges with iUsed and shipment updates that were sent are deleted after so many days.",
+        help="Exchanges with iUsed and shipment updates that were sent are deleted after so many days: 1 to 3,650.",
         prefetch="iused",
     )
     # When somebody is told. 0 means never.
@@ -190,7 +200,7 @@ class ResCompany(models.Model):
         "iUsed Waiting Limit (hours)",
         default=24,
         required=True,
-        help="An update that waits longer for its serial number or tracking reference raises an activity.",
+        help="An update that waits longer for its serial number or tracking reference raises an activity. 0: none.",
         prefetch="iused",
     )
     iused_notify_consumers = fields.Boolean(
@@ -212,12 +222,6 @@ class ResCompany(models.Model):
 
     _iused_stock_buffer_not_negative = models.Constraint(
         "CHECK (iused_stock_buffer >= 0)", "The stock buffer cannot be negative."
-    )
-
-    _iused_watch_not_negative = models.Constraint(
-        """CHECK (iused_watch_poll_hours >= 0 AND iused_watch_order_days >= 0 AND iused_watch_open_hours >= 0
-                  AND iused_watch_offers >= 0)""",
-        "The limits of what is watched cannot be negative; 0 switches a warning off.",
     )
 
     @api.depends("iused_webhook_url")
@@ -258,6 +262,20 @@ class ResCompany(models.Model):
         if any(company.iused_price_tolerance < 0 for company in self):
             raise ValidationError(self.env._("The price tolerance for iUsed cannot be negative."))
 
+    @api.constrains(*LIMITS)
+    def _check_iused_limits(self):
+        for company in self:
+            for name, (least, most) in LIMITS.items():
+                if not least <= company[name] <= most:
+                    raise ValidationError(
+                        self.env._(
+                            "%(setting)s must be a number from %(least)s to %(most)s.",
+                            setting=self._fields[name]._description_string(self.env),
+                            least=f"{least:,}",
+                            most=f"{most:,}",
+                        )
+                    )
+
     @api.constrains("iused_warehouse_ids")
     def _check_iused_warehouses(self):
         for company in self:
@@ -274,8 +292,16 @@ class ResCompany(models.Model):
     @api.constrains("iused_key_serial", "iused_key_tracking", "iused_key_order")
     def _check_iused_keys(self):
         for company in self:
-            keys = [company.iused_key_serial, company.iused_key_tracking, company.iused_key_order]
-            if len({*keys, *EXTRA_KEYS}) < len(keys) + len(EXTRA_KEYS) or not all(map(str.strip, keys)):
+            names = (company.iused_key_serial, company.iused_key_tracking, company.iused_key_order)
+            keys = [(name or "").strip() for name in names]
+            if not all(keys):
+                raise ValidationError(
+                    self.env._(
+                        "A shipment update needs a key for each of its three fields: serial number, tracking reference"
+                        " and order number."
+                    )
+                )
+            if len({*keys, *EXTRA_KEYS}) < len(keys) + len(EXTRA_KEYS):
                 raise ValidationError(
                     self.env._(
                         "The keys of a shipment update must differ from each other and from the optional ones: %s.",
@@ -362,25 +388,64 @@ class ResCompany(models.Model):
         return next((code for code in (self.iused_lang, self.partner_id.lang) if code in installed), "en_US")
 
     def _iused_ensure_user(self):
-        """Return the company's iUsed user, made when there is none yet.
+        """Return the company's iUsed user, one that can be used; made when there is none.
 
         A portal user without a password: it takes no licence, cannot log in, and reaches nothing but our routes.
         """
         self.ensure_one()
-        if not self.iused_user_id:
-            # An administrator of settings need not be one of users; the values are ours.
-            users_sudo = self.env["res.users"].sudo().with_context(no_reset_password=True)
-            self.iused_user_id = users_sudo.create(
-                {
-                    "name": f"iUsed ({self.name})",
-                    "login": f"iused-{self.id}",
-                    "company_id": self.id,
-                    "company_ids": [fields.Command.set(self.ids)],
-                    "group_ids": [fields.Command.set(self.env.ref("base.group_portal").ids)],
-                    "tz": self.partner_id.tz or self.env.user.tz,
-                }
-            )
+        if not self.iused_user_id.active:
+            self.iused_user_id = self._iused_revive_user() or self._iused_create_user()
         return self.iused_user_id
+
+    def _iused_revive_user(self):
+        """Return the company's own user from before, such as before a reinstallation, or none.
+
+        Whatever keys it had then open nothing any more: that it was archived or taken away had ended them.
+        """
+        # An administrator of settings need not be one of users.
+        users_sudo = self.env["res.users"].sudo().with_context(active_test=False)
+        candidates_sudo = self.iused_user_id.sudo() | users_sudo.search([("login", "=", self._iused_login())])
+        user_sudo = candidates_sudo.filtered(self._iused_is_own_user)[:1]
+        if user_sudo:
+            user_sudo.active = True
+            self.env["res.users.apikeys"].sudo().search([("user_id", "=", user_sudo.id)]).unlink()
+        return user_sudo.with_env(self.env)
+
+    def _iused_is_own_user(self, user_sudo):
+        """Tell whether a user is one that was made here: anybody may have taken its login, and know its password."""
+        # The password is a column that no field reads.
+        (has_password,) = self.env.execute_query(
+            SQL("SELECT COALESCE(password, '') != '' FROM res_users WHERE id = %s", user_sudo.id)
+        )[0]
+        served = self.sudo().search([("iused_user_id", "=", user_sudo.id)])  # other companies, too
+        return (
+            not has_password
+            and user_sudo.company_ids == self
+            and user_sudo.group_ids == self.env.ref("base.group_portal")
+            and served <= self
+        )
+
+    def _iused_create_user(self):
+        """Return a new user for iUsed's calls."""
+        # As above; the values are ours.
+        users_sudo = self.env["res.users"].sudo().with_context(no_reset_password=True)
+        login, number = self._iused_login(), 1
+        while users_sudo.with_context(active_test=False).search_count([("login", "=", login)], limit=1):
+            number += 1
+            login = f"{self._iused_login()}-{number}"
+        return users_sudo.create(
+            {
+                "name": f"iUsed ({self.name})",
+                "login": login,
+                "company_id": self.id,
+                "company_ids": [fields.Command.set(self.ids)],
+                "group_ids": [fields.Command.set(self.env.ref("base.group_portal").ids)],
+                "tz": self.partner_id.tz or self.env.user.tz,
+            }
+        ).with_env(self.env)
+
+    def _iused_login(self):
+        return f"iused-{self.id}"
 
     def _iused_ensure_partner(self):
         """Return iUsed as the company's customer, made when there is none yet."""

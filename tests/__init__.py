@@ -12,6 +12,7 @@ from . import (
     test_import,
     test_label_warning,
     test_large_orders,
+    test_limits,
     test_mapping,
     test_offer_http,
     test_offer_prices,
@@ -43,5 +44,7 @@ from . import (
     test_shipments,
     test_shut_out,
     test_telling,
+    test_tokens,
     test_tours,
+    test_troubles_seen,
 )

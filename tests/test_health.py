@@ -163,12 +163,12 @@ class TestHealth(OverviewCase):
         )
         self.assertFalse(self._watch())
 
-    def test_company_without_a_token_has_no_troubles(self):
+    def test_company_whose_token_is_gone_has_that_trouble_alone(self):
         self._connect()
         self._log_poll(hours=3)
-        self.assertTrue(self._watch())
+        self.assertEqual(self._watch().kind, "no_poll")
         self.env["res.users.apikeys"].search([("user_id", "=", self.iused_user.id)]).unlink()
-        self.assertFalse(self._watch(), "what was told is closed")
+        self.assertEqual(self._watch().mapped("kind"), ["no_key"], "what was told is closed")
 
     def test_company_that_is_being_connected_has_no_troubles(self):
         self._make_key()

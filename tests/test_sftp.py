@@ -410,7 +410,7 @@ class TestSftp(IusedHttpCase):
 
     @mute_logger("odoo.sql_db")
     def test_numbers_that_cannot_be(self):
-        for values in ({"port": 0}, {"port": 70_000}, {"interval": 1}, {"heartbeat": 0}, {"alarm_after": 0}):
+        for values in ({"port": 0}, {"port": 70_000}, {"interval": 1}, {"heartbeat": -1}, {"alarm_after": -1}):
             with self.subTest(values=values), self.assertRaises(CheckViolation):
                 self.location.write(values)
                 self.env.flush_all()

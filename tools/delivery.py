@@ -6,6 +6,7 @@ days in all.
 
 import random
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from .webhook import Outcome
 
@@ -25,6 +26,15 @@ def retry_seconds(attempts):
     :param int attempts: tries that failed before this one
     """
     return RETRY_MINUTES[min(attempts, len(RETRY_MINUTES) - 1)] * 60 * random.uniform(1, 1 + JITTER)
+
+
+def tries_within(period):
+    """Return after how many failed tries in a row a period is over, by the schedule alone.
+
+    :param datetime.timedelta period: of less than the schedule's days
+    """
+    minutes = accumulate(RETRY_MINUTES)
+    return next(tries for tries, passed in enumerate(minutes, 2) if passed * 60 >= period.total_seconds())
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,16 @@ env["ir.module.module"].search([("name", "=", "sale_iused")]).button_immediate_u
 result = True
 """
 
+# After another installation: a new token, and what it opens.
+INSTALL_AGAIN = """
+env["ir.module.module"].search([("name", "=", "sale_iused")]).button_immediate_install()
+settings = env["res.config.settings"].create({})
+key = type(settings).action_iused_make_token.__wrapped__(settings)["context"]["default_key"]
+env.cr.commit()
+user = env["res.users"].browse(env["res.users.apikeys"]._check_credentials(scope="iused", key=key))
+result = {"login": user.login, "is_ours": user == env.company.iused_user_id, "company": env.company.id}
+"""
+
 AFTER = """
 order = env["sale.order"].search([("name", "in", values["orders"])], limit=1)
 invoice = order._create_invoices()
@@ -135,6 +145,12 @@ def test_uninstall_takes_away_its_own_and_leaves_orders_usable(used, script):
     assert left.pop("phone") == 6  # eight, of which two left
     assert (left.pop("copy"), left.pop("invoice")) == ("sale", True)
     assert not {name: found for name, found in left.items() if found}, json.dumps(left)
+
+
+def test_token_after_another_installation(used, script):
+    script(used, UNINSTALL)
+    made = script(used, INSTALL_AGAIN)
+    assert made == {"login": f"iused-{made['company']}", "is_ours": True, "company": made["company"]}
 
 
 def test_install_with_demonstration_data(postgres, make_database, script):
