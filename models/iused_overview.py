@@ -370,8 +370,8 @@ class IusedOverview(models.AbstractModel):
         troubles = {}
         if facts.refused:
             troubles["refused"] = self.env._(
-                "iUsed waits for %s orders that were refused. Mend the cause and process them again; where nothing is"
-                " to be done, mark the activity as done.",
+                "%s pushes of orders were refused and not accepted since. Mend the cause and process them again; where"
+                " nothing is to be done, mark the activity as done.",
                 facts.refused,
             )
         if facts.refused_untold:

@@ -73,7 +73,7 @@ class TestOutbox(CronMixinCase, IusedCase):
         for record, own, needed in (
             (self.phone, "name", set()),
             (self.phone, "standard_price", set()),
-            (self.company, "name", {"iused_grouping"}),
+            (self.company, "name", {"iused_grouping", "iused_notify_consumers"}),
             (order, "name", {"iused_reference"}),
             (order.order_line, "name", set()),
         ):
