@@ -6,6 +6,7 @@ from odoo.http import request
 from odoo.tools import real_time
 
 from ..const import ROUTE_PREFIX
+from ..tools.order_payload import MAX_IDEMPOTENCY_KEY
 from ..tools.problem import problem
 from .common import LONGEST_PATH, require_method
 
@@ -61,7 +62,8 @@ class OrdersController(http.Controller):
             "method": http_request.method,
             # PostgreSQL takes no NUL.
             "path": http_request.path.replace("\0", "\ufffd")[:LONGEST_PATH],
-            "idempotency_key": http_request.headers.get("Idempotency-Key", ""),
+            # One that is cut is still too long.
+            "idempotency_key": http_request.headers.get("Idempotency-Key", "")[: 2 * MAX_IDEMPOTENCY_KEY],
             # What is not UTF-8 stays no JSON.
             "request_body": body.decode(errors="backslashreplace").replace("\0", "\\x00"),
         }

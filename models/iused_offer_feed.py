@@ -1,10 +1,13 @@
 import hashlib
 import json
 import os
+import unicodedata
 
 from odoo import api, models
 from odoo.tools import SQL
 from odoo.tools.translate import LazyTranslate
+
+from ..tools.order_payload import MAX_TEXT
 
 _lt = LazyTranslate(__name__)
 
@@ -32,9 +35,20 @@ WRONG_CHECK_DIGIT = """
         10
     ) != 0
 """
-# Why an offered product is not served: code, words, and the condition on a row of `_candidates_query`.
+# What the reader of orders takes for nothing. Few SKUs begin with it, and only those are looked at further.
+BLANK = "".join(
+    f"\\{code:04X}" for code in range(1, 0x3001) if chr(code).isspace() or unicodedata.category(chr(code)) == "Cc"
+)
+NO_SKU = f"(sku = '' OR ASCII(sku) NOT BETWEEN 33 AND 126 AND BTRIM(sku, U&'{BLANK}') = '')"
+# Why an offered product is not served: code, words, and the condition on a row of `_candidates_query`. Who is served
+# can be ordered: the reader of orders and `product.product._iused_find` know its SKU and EAN again.
 FAULTS = (
-    ("no_sku", _lt("It has no internal reference (SKU)."), "sku = ''"),
+    ("no_sku", _lt("It has no internal reference (SKU)."), NO_SKU),
+    (
+        "long_sku",
+        _lt("Its internal reference (SKU) is longer than 255 characters."),
+        f"LENGTH(sku) > {MAX_TEXT}",
+    ),
     ("sku_twice", _lt("Another offered product has the same internal reference (SKU)."), "sku != '' AND namesakes > 1"),
     ("no_ean", _lt("It has no EAN."), "ean = ''"),
     (
@@ -53,6 +67,7 @@ FAULTS = (
     ("not_storable", _lt("Its inventory is not tracked."), "NOT storable"),
     ("not_serial", _lt("It is not tracked by unique serial number."), "NOT serial"),
     ("archived", _lt("It is archived."), "NOT active"),
+    ("not_saleable", _lt("It cannot be sold: Sales is not ticked."), "NOT saleable"),
     ("kit", _lt("It is a kit, which has no stock of its own."), "kit"),
 )
 # The sort and the hash tables of a million offers fit; with less, PostgreSQL sends them to disk, which costs a fifth of
@@ -288,6 +303,7 @@ class IusedOfferFeed(models.AbstractModel):
                       %(storable)s IS TRUE AS storable,
                       %(tracking)s = 'serial' AS serial,
                       %(active)s AND %(template_active)s AS active,
+                      %(saleable)s IS TRUE AS saleable,
                       %(kit)s AS kit,
                       COUNT(*) FILTER (WHERE %(active)s AND %(template_active)s)
                           OVER (PARTITION BY COALESCE(%(sku)s, '') COLLATE "C") AS namesakes
@@ -306,6 +322,7 @@ class IusedOfferFeed(models.AbstractModel):
             tracking=template("tracking"),
             active=product("active"),
             template_active=template("active"),
+            saleable=template("sale_ok"),
             kit=self._kit_condition(company),
             columns=columns,
             purchase_join=purchase_join,

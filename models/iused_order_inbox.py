@@ -5,7 +5,6 @@ import re
 import time as clock
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
-from functools import cache
 
 from psycopg2 import OperationalError
 from psycopg2.errors import DeadlockDetected, SerializationFailure, UniqueViolation
@@ -17,12 +16,13 @@ from odoo.models import BaseModel
 from odoo.tools import SQL
 from odoo.tools.misc import formatLang
 
-from ..tools.order_payload import JsonError, Line, PayloadError, parse_json, read_order
+from ..tools.order_payload import MAX_IDEMPOTENCY_KEY, JsonError, Line, PayloadError, parse_json, read_order
 from ..tools.problem import problem
 from .transaction import begin_anew
 
 _logger = logging.getLogger(__name__)
 
+LEAST_PRICE = 0.005  # what the feed tells as a cent
 MOST_AT_ONCE = 100  # lines of an order that Odoo confirms while iUsed waits: a second for 30 or so
 MOST_LOCKED = 20  # products of one order; the database has room for some thousand locks
 LONGEST_WAIT = 3  # seconds that a push waits for others
@@ -36,12 +36,20 @@ class Item:
     """A line that was pushed, and what it means here.
 
     :ivar product: the `product.product`, for the company
-    :ivar offered: what our offer says for one piece, excluding VAT; 0 where nothing says so
+    :ivar offered: our own price for one piece, excluding VAT: what our offer says; 0 where nothing says so
     """
 
     line: Line
     product: BaseModel
     offered: float
+
+    @property
+    def has_own_price(self):
+        return self.offered >= LEAST_PRICE
+
+    @property
+    def is_withdrawn(self):
+        return not self.product.iused_offered
 
     @property
     def price(self):
@@ -89,23 +97,24 @@ class IusedOrderInbox(models.AbstractModel):
 
         :rtype: tools.order_payload.Order
         """
+        if len(self._tidy_key(idempotency_key)) > MAX_IDEMPOTENCY_KEY:
+            raise problem(400, f"The Idempotency-Key is longer than {MAX_IDEMPOTENCY_KEY} characters.")
+        of_key = self._reference_of_key(idempotency_key)
         try:
             payload = read_order(
                 parse_json(body),
                 reference=reference,
-                require_reference=not idempotency_key,
+                require_reference=not of_key,
                 **self._reader_options(company),
             )
         except JsonError as error:
             raise problem(400, f"The body is not JSON that can be read: {error}.") from error
         except PayloadError as error:
-            raise problem(
-                422,
-                "The order is refused; nothing was stored.",
-                errors=[{"pointer": fault.pointer, "detail": fault.detail} for fault in error.faults],
-                more=error.more,
-            ) from error
-        return replace(payload, order_id=payload.order_id or self._reference_of_key(idempotency_key))
+            faults = [{"pointer": fault.pointer, "detail": fault.detail} for fault in error.faults]
+            if error.order and not self._is_known(company, error.order.order_id or of_key):
+                faults += self._look_up(company, error.order)[1]
+            raise problem(422, "The order is refused; nothing was stored.", errors=faults, more=error.more) from error
+        return replace(payload, order_id=payload.order_id or of_key)
 
     @api.model
     def _reader_options(self, company):
@@ -117,11 +126,21 @@ class IusedOrderInbox(models.AbstractModel):
 
     @api.model
     def _reference_of_key(self, key):
-        """Return the reference of an order that has none of its own, from the `Idempotency-Key` of its push."""
-        key = key.strip().strip('"')
+        """Return the reference of an order that has none of its own, from the `Idempotency-Key` of its push.
+
+        :rtype: str, empty where there is no key, or one that is too long
+        """
+        key = self._tidy_key(key)
+        if not 0 < len(key) <= MAX_IDEMPOTENCY_KEY:
+            return ""
         if not re.fullmatch(r"[\w.:-]{1,60}", key, re.ASCII):
             key = hashlib.sha256(key.encode()).hexdigest()[:32]
         return f"key-{key}"
+
+    @api.model
+    def _tidy_key(self, key):
+        """Return an `Idempotency-Key` without the quotes around it."""
+        return key.strip().strip('"').strip()
 
     @api.model
     def _receive(self, company, payload):
@@ -230,6 +249,10 @@ class IusedOrderInbox(models.AbstractModel):
         """Return the company's order of an iUsed reference, or none."""
         return self.env["sale.order"].search([("company_id", "=", company.id), ("iused_reference", "=", reference)])
 
+    @api.model
+    def _is_known(self, company, reference):
+        return bool(reference and self._search_reference(company, reference))
+
     # A new one -------------------------------------------------------------------------------------------------------
 
     @api.model
@@ -249,9 +272,12 @@ class IusedOrderInbox(models.AbstractModel):
         differing = [item for item in items if self._has_other_price(company, item)]
         if differing:
             self._tell_prices(order, differing)
+        withdrawn = [item for item in items if item.is_withdrawn]
+        if withdrawn:
+            self._tell_withdrawn(order, withdrawn)
         if shortages:
             self._tell_shortages(order, shortages)
-        if company.iused_order_policy == "confirm" and not differing:
+        if company.iused_order_policy == "confirm" and not differing and not withdrawn:
             self._confirm(order)
         return order
 
@@ -270,50 +296,85 @@ class IusedOrderInbox(models.AbstractModel):
 
         :raises werkzeug.exceptions.UnprocessableEntity: with every fault at once
         """
-        products = self._find_products(company, payload)
-        feed = self.env["iused.offer.feed"].with_company(company)
-        offered = feed._prices(self.env["product.product"].union(*products))
-        return [
-            Item(line, product, product.iused_purchase_price or offered.get(product.id, (0, 0))[0])
-            for line, product in zip(payload.lines, (each.with_company(company) for each in products), strict=True)
-        ]
-
-    @api.model
-    def _find_products(self, company, payload):
-        """Return the product of each line, in a list.
-
-        :raises werkzeug.exceptions.UnprocessableEntity: with every fault at once
-        """
-        faults = []
-        if payload.currency and payload.currency != company.currency_id.name:
-            faults.append(
-                {
-                    "pointer": payload.pointers.get("currency", ""),
-                    "detail": f"Prices are in {company.currency_id.name} here, not in {payload.currency}.",
-                }
-            )
-        find = cache(self.env["product.product"]._iused_find)  # an order of 1,000 lines has few products
-        products = [self._find_product(line, find, faults) for line in payload.lines]
+        items, faults = self._look_up(company, payload)
         if faults:
             raise problem(422, f"Order {payload.order_id} is refused; nothing was stored.", errors=faults)
-        return products
+        return items
 
     @api.model
-    def _find_product(self, line, find, faults):
-        """Return the product of a line; what is wrong with it is added to `faults`.
+    def _look_up(self, company, payload):
+        """Find what the lines of an order mean here, be its other fields as wrong as they may.
 
-        :param find: `product.product._iused_find`
+        :return: an `Item` for each line that means one product, and an error of a problem for each fault, in lists
         """
-        products, field, detail = find(line.sku, line.ean), "sku" if line.sku else "ean", ""
-        if len(products) != 1:
-            text = f'{field.upper()} "{line.sku or line.ean}"'
-            detail = f"{text} belongs to several products." if products else f"{text} is not known."
-        elif line.sku and line.ean and line.ean not in (products.iused_ean, products.barcode) and find("", line.ean):
+        products = self.with_company(company).env["product.product"]
+        skus = set().union(*(each for line in payload.lines for each in line.sku_spellings))
+        eans = set().union(*(each for line in payload.lines for each in line.ean_spellings))
+        by_sku = products._iused_find(("default_code",), skus)
+        by_ean = products._iused_find(("iused_ean", "barcode"), eans)
+        found = [(line, *self._find_product(line, products, by_sku, by_ean)) for line in payload.lines]
+        sure = products.union(*(product for _line, product, fault in found if not fault))
+        offered = sure.env["iused.offer.feed"]._prices(sure)
+        items = [
+            Item(line, product, max(0, product.iused_purchase_price or offered.get(product.id, (0, 0))[0]))
+            for line, product, fault in found
+            if not fault
+        ]
+        faults = [*self._currency_faults(company, payload), *(fault for *_found, fault in found if fault)]
+        refused = [item for item in items if self._is_refused(company, item)]
+        return items, faults + [self._product_fault(item.line, "is not offered.") for item in refused]
+
+    @api.model
+    def _currency_faults(self, company, payload):
+        if payload.currency in ("", company.currency_id.name):
+            return []
+        detail = f"Prices are in {company.currency_id.name} here, not in {payload.currency}."
+        return [{"pointer": payload.pointers.get("currency", ""), "detail": detail}]
+
+    @api.model
+    def _find_product(self, line, products, by_sku, by_ean):
+        """Return the product of a line, and an error of a problem where that is not exactly one, else None.
+
+        A line that names a SKU means that alone: what has its EAN may be another grade.
+
+        :param products: no `product.product`
+        :param dict by_sku: what `product.product._iused_find` found
+        :param dict by_ean: the same
+        """
+
+        def find(spellings, known):
+            # The first spellings that are known; of those all products, as nobody knows which is meant.
+            groups = (products.union(*(known[each] for each in some if each in known)) for some in spellings)
+            group = next(filter(None, groups), products)
+            # Grades that share an EAN are told apart by being offered.
+            return group.filtered("iused_offered") or group
+
+        of_ean = find(line.ean_spellings, by_ean)
+        product = find(line.sku_spellings, by_sku) if line.sku else of_ean
+        fault = None
+        if len(product) != 1:
+            fault = self._product_fault(line, "belongs to several products." if product else "is not known.")
+        elif of_ean and not {product.iused_ean, product.barcode} & set().union(*line.ean_spellings):
             # Which of the two devices was sold? The wrong one costs more than a question.
-            field, detail = "ean", f'EAN "{line.ean}" is not that of SKU "{line.sku}", but of another product.'
-        if detail:
-            faults.append({"pointer": line.pointers.get(field, line.pointer), "detail": detail})
-        return products
+            fault = self._product_fault(line, f'is not that of SKU "{line.sku}", but of another product.', "ean")
+        return product, fault
+
+    @api.model
+    def _product_fault(self, line, words, field=""):
+        """Return an error of a problem: what is wrong with the product that a line names.
+
+        :param str field: the field at fault, where it is not the one that tells the product
+        """
+        field = field or ("sku" if line.sku else "ean")
+        return {
+            "pointer": line.pointers.get(field, line.pointer),
+            "detail": f'{field.upper()} "{getattr(line, field)}" {words}',
+        }
+
+    @api.model
+    def _is_refused(self, company, item):
+        """Tell whether a product is refused that is not offered: without a price of ours nobody meant to sell it."""
+        return item.is_withdrawn and (company.iused_withdrawn_policy == "refuse" or not item.has_own_price)
 
     @api.model
     def _find_shortages(self, company, items):
@@ -346,8 +407,8 @@ class IusedOrderInbox(models.AbstractModel):
     def _has_other_price(self, company, item):
         """Tell whether a price differs from our offer by more than the company tolerates."""
         tolerance = company.iused_price_tolerance / 100 * item.offered
-        # The feed tells two decimals: half a cent is no difference.
-        return abs(item.price - item.offered) > tolerance + 0.005 or not (item.price or item.offered)
+        # The feed tells two decimals: half a cent is no difference, but it is no price either.
+        return abs(item.price - item.offered) > tolerance + 0.005 or item.price < 0.01 or not item.has_own_price
 
     @api.model
     def _tell_prices(self, order, items):
@@ -366,6 +427,19 @@ class IusedOrderInbox(models.AbstractModel):
             return env._("Check the prices of this iUsed order, then confirm it"), "\n".join(lines)
 
         self.env["iused.trouble"]._tell("prices", order, compose)
+
+    @api.model
+    def _tell_withdrawn(self, order, items):
+        """Tell which products of an order are not offered to iUsed."""
+
+        def compose(env):
+            products = env["product.product"].union(*(item.product.with_env(env) for item in items))
+            return (
+                env._("This iUsed order has products that are not offered: confirm or cancel it"),
+                "\n".join(products.mapped("display_name")),
+            )
+
+        self.env["iused.trouble"]._tell("withdrawn", order, compose)
 
     @api.model
     def _tell_shortages(self, order, shortages):

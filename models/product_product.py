@@ -1,3 +1,5 @@
+from collections import defaultdict
+
 from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
@@ -49,6 +51,7 @@ class ProductProduct(models.Model):
     iused_ean = fields.Char(
         "iUsed EAN",
         copy=False,
+        index="btree_not_null",
         help=HELP["iused_ean"],
         prefetch="iused",
     )
@@ -98,6 +101,7 @@ class ProductProduct(models.Model):
         "type",
         "is_storable",
         "tracking",
+        "sale_ok",
         "list_price",
         "standard_price",
         "iused_offered",
@@ -197,18 +201,18 @@ class ProductProduct(models.Model):
         }
 
     @api.model
-    def _iused_find(self, sku, ean):
-        """Find the products that an order line of iUsed may mean: by SKU, else by EAN.
+    def _iused_find(self, names, codes):
+        """Find the products that order lines of iUsed may mean, all at once.
 
-        :param str sku: the internal reference, or an empty string
-        :param str ean: the EAN or barcode, or an empty string
-        :return: the candidates of the current company; anything but one is for the caller to refuse
+        :param names: the fields that may hold a code: of the SKU, or of the EAN
+        :param codes: texts
+        :return: dict of code to the current company's products, where there are any
         """
-        for value, names in ((sku, ("default_code",)), (ean, ("iused_ean", "barcode"))):
-            if value:
-                domain = Domain.OR(Domain(name, "=", value) for name in names)
-                domain &= Domain(self._check_company_domain(self.env.company)) & Domain("sale_ok", "=", True)
-                if found := self.search(domain):
-                    # Grades that share an EAN are told apart by being offered.
-                    return found.filtered("iused_offered") or found
-        return self.browse()
+        domain = Domain.OR(Domain(name, "in", list(codes)) for name in names)
+        domain &= Domain(self._check_company_domain(self.env.company)) & Domain("sale_ok", "=", True)
+        needed = ["default_code", "barcode", "iused_ean", "iused_offered", "iused_purchase_price"]
+        found = defaultdict(self.browse)
+        for product in self.search_fetch(domain, needed):
+            for code in {product[name] for name in names}:
+                found[code] |= product
+        return dict(found)

@@ -101,6 +101,14 @@ class ResCompany(models.Model):
         required=True,
         prefetch="iused",
     )
+    iused_withdrawn_policy = fields.Selection(
+        [("quotation", "Leave the order as quotation and warn"), ("refuse", "Refuse the order")],
+        string="When a Product Is Not Offered to iUsed",
+        default="quotation",
+        required=True,
+        help="Of products with an iUsed purchase price. An order of others that are not offered is always refused.",
+        prefetch="iused",
+    )
     iused_price_tolerance = fields.Float(
         "iUsed Price Tolerance (%)",
         help="An order whose prices differ from our offer by more becomes a quotation, for a person to check.",

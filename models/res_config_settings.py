@@ -19,6 +19,7 @@ class ResConfigSettings(models.TransientModel):
     iused_lang = fields.Selection(related="company_id.iused_lang", readonly=False)
     iused_order_policy = fields.Selection(related="company_id.iused_order_policy", readonly=False)
     iused_shortage_policy = fields.Selection(related="company_id.iused_shortage_policy", readonly=False)
+    iused_withdrawn_policy = fields.Selection(related="company_id.iused_withdrawn_policy", readonly=False)
     iused_price_tolerance = fields.Float(related="company_id.iused_price_tolerance", readonly=False)
     iused_salesperson_id = fields.Many2one(related="company_id.iused_salesperson_id", readonly=False)
     iused_team_id = fields.Many2one(related="company_id.iused_team_id", readonly=False)

@@ -49,3 +49,20 @@ class TestIdentifiers(BaseCase):
         ):
             with self.subTest(repr(value)):
                 self.assertFalse(identifiers.is_ean(value))
+
+
+class TestEanSpellings(BaseCase):
+    def test_the_lengths_of_one_gtin_differ_by_zeros_in_front(self):
+        for digits, texts in (
+            ("12348", {"12348", "00012348", "000000012348", "0000000012348", "00000000012348"}),
+            ("0194252707531", {"194252707531", "0194252707531", "00194252707531"}),
+            ("4006381333931", {"4006381333931", "04006381333931"}),
+            ("14006381333938", {"14006381333938"}),
+        ):
+            with self.subTest(digits):
+                self.assertEqual(identifiers.ean_spellings(digits), texts)
+
+    def test_anything_else_is_spelled_as_it_is(self):
+        for code in ("", "0000", "12A", "1" * 15, "\u0664" * 8, "4006381333931\n"):
+            with self.subTest(code):
+                self.assertEqual(identifiers.ean_spellings(code), {code})

@@ -125,7 +125,7 @@ class TestOrderChanges(IusedHttpCase):
         first = self._push(document, Idempotency_Key='"8e03978e-40d5"')
         self.assertEqual((first.status_code, first.json()["order_id"]), (201, "key-8e03978e-40d5"), first.text)
         self.assertEqual(self._push(document, Idempotency_Key='"8e03978e-40d5"').json(), first.json())
-        self.assertEqual(self._push(document, Idempotency_Key="x" * 5000).status_code, 201)
+        self.assertEqual(self._push(document, Idempotency_Key="x" * 255).status_code, 201)
 
     def test_reading_an_order_back(self):
         self._deliver(self.order)

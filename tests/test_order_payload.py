@@ -895,10 +895,72 @@ class TestBounds(PayloadCase):
             self.assertIn("more than 30 combining marks in a row", fault)
 
     def test_blank_is_what_holds_nothing_but_spaces(self):
-        for blank in ("", " ", " \u2003\n\t", None, [], {}):
+        for blank in ("", " ", " \u2003\n\t", None):
             with self.subTest(blank):
                 self.assertEqual(self.read({"shipping_address.name": blank, "customer.name": "J"}).customer_name, "J")
                 self.assertEqual(self.read({"order_id": blank, "order_number": "7"}).order_id, "7")
+
+    def test_empty_lists_and_objects_are_absent_where_a_value_is_found_or_the_name_may_mean_something_else(self):
+        for blank in ([], {}):
+            with self.subTest(blank):
+                self.assertEqual(self.read({"note": blank, "remarks": "Ring"}).note, "Ring")
+                self.assertEqual(self.read({"note": ..., "comments": blank}).note, "")
+                self.assertEqual(self.read({"order_id": ..., "order_number": "7", "reference": blank}).order_id, "7")
+
+    def test_empty_lists_and_objects_are_wrong_where_text_was_agreed_on(self):
+        for blank in ([], {}):
+            with self.subTest(blank):
+                self.assertFault({"note": blank}, "/note", "note must be text, not a")
+                self.assertFault({"shipping_address.name": blank}, "/shipping_address/name", "must be text")
+                self.assertFault({"lines.0.price": blank}, "/lines/0/price", "must be a number")
+                self.assertFault({"ref": blank}, "/ref", "must be text", mapping={"order_id": "ref"})
+                self.assertFault({"lines.0.nr": blank}, "/lines/0/nr", "must be text", mapping={"lines[].sku": "nr"})
+
+    def test_a_reference_of_a_wrong_type_is_not_looked_for_elsewhere(self):
+        for wrong in ([], {}, ["7"], {"id": "7"}, True):
+            with self.subTest(wrong):
+                self.assertFault({"order_id": wrong, "id": "7"}, "/order_id", "must be text")
+                self.assertFault(
+                    {"order_id": wrong}, "/order_id", "must be text", require_reference=False, reference="IU-7"
+                )
+                self.assertEqual(reader.read_reference(self.document({"order_id": wrong, "id": "7"})), "")
+
+    def test_what_could_be_read_of_an_order_with_faults_is_told(self):
+        lines = [
+            {"sku": "A", "quantity": 0},
+            {"sku": ["B"], "ean": "4006381333931", "quantity": 1},
+            {"sku": "C", "ean": ["x"], "quantity": 1},
+            {"quantity": 1},
+            5,
+        ]
+        with self.assertRaises(reader.PayloadError) as caught:
+            reader.read_order(self.document({"lines": lines, "currency": "USD", "shipping_address": ...}))
+        order = caught.exception.order
+        self.assertEqual((order.order_id, order.currency), ("IU-1001", "USD"))
+        self.assertEqual([(line.sku, line.ean) for line in order.lines], [("A", ""), ("C", "")])
+        with self.assertRaises(reader.PayloadError) as caught:
+            reader.read_order([])
+        self.assertIsNone(caught.exception.order)
+
+    def test_codes_are_kept_as_they_were_sent_where_reading_changes_them(self):
+        for given, sent, skus in (
+            ("A B", {}, [{"A B"}, {"A B"}]),
+            ("A  B", {"sku": "A  B"}, [{"A  B"}, {"A B"}]),
+            (17, {"sku": 17}, [{"17"}]),
+        ):
+            with self.subTest(given):
+                line = self.read({"lines.0.sku": given, "lines.0.ean": ...}).lines[0]
+                self.assertEqual((line.sent, line.sku_spellings), (sent, skus))
+        twelve = {"194252707531", "0194252707531", "00194252707531"}
+        for given, eans in (
+            ("194252707531", [{"194252707531"}, {"194252707531"}, twelve]),
+            (194252707531, [twelve]),
+            ("4006381333931", [{"4006381333931"}] * 2 + [{"4006381333931", "04006381333931"}]),
+            ("4006 3813", [{"4006 3813"}] * 3),
+        ):
+            with self.subTest(given):
+                line = self.read({"lines.0.ean": given}).lines[0]
+                self.assertEqual(line.ean_spellings, eans)
 
 
 class TestReferenceAlone(PayloadCase):

@@ -58,6 +58,7 @@ class TestOrders(IusedHttpCase):
         other = self._make_company("Other refurbisher")
         other_key = self._make_key(other)
         self.phone.product_tmpl_id.company_id = False
+        self.phone.with_company(other).write({"iused_offered": True, "iused_purchase_price": 199})
         document = self._make_order(self.phone)
         ours, theirs = self._push(document), self._push(document, key=other_key)
         self.assertEqual((ours.status_code, theirs.status_code), (201, 201), theirs.text)

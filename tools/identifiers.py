@@ -32,6 +32,18 @@ def is_ean(value):
     return _is_code(_EAN, value) and ean.is_valid(value)
 
 
+def ean_spellings(code):
+    """Return the texts by which one GTIN is known: the lengths differ by zeros in front only.
+
+    :param str code: in one of the lengths, or without some of its zeros; anything else has one spelling, its own
+    :rtype: set of str
+    """
+    digits = code.lstrip("0")
+    if not re.fullmatch("[0-9]{1,14}", digits):
+        return {code}
+    return {code, *(digits.zfill(length) for length in (8, 12, 13, 14) if len(digits) <= length)}
+
+
 def _is_code(form, value):
     """Tell whether `value` is text of the given form, and not the zeros that pass every check."""
     return isinstance(value, str) and form.fullmatch(value) is not None and value.strip("0") != ""

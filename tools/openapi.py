@@ -3,7 +3,16 @@
 Source: https://spec.openapis.org/oas/v3.1.1. Every example works when it is sent.
 """
 
-from .order_payload import MAX_FAULTS, MAX_LINES, MAX_NOTE, MAX_PRICE, MAX_QUANTITY, MAX_REFERENCE, MAX_TEXT
+from .order_payload import (
+    MAX_FAULTS,
+    MAX_IDEMPOTENCY_KEY,
+    MAX_LINES,
+    MAX_NOTE,
+    MAX_PRICE,
+    MAX_QUANTITY,
+    MAX_REFERENCE,
+    MAX_TEXT,
+)
 from .problem import MEDIA_TYPE
 
 JSON = "application/json"
@@ -191,7 +200,7 @@ def _push(operation, offer, named=False):
                 "name": "Idempotency-Key",
                 "in": "header",
                 "description": "Needed where the order has no order_id, which then is `key-` and this key.",
-                "schema": {"type": "string", "maxLength": 255},
+                "schema": {"type": "string", "maxLength": MAX_IDEMPOTENCY_KEY},
             }
         ],
         "requestBody": {
@@ -208,13 +217,13 @@ def _push(operation, offer, named=False):
         },
         "responses": {
             **answers,
-            "400": _problem("not JSON, or of too many values or too long names"),
+            "400": _problem("not JSON, or of too many values or too long names, or too long a key"),
             "401": _problem("no key, or not a valid one"),
             "404": _problem("a cancellation of an order that is not known"),
             "409": _problem("known with other lines or a newer address, cancelled, shipped already, or out of stock"),
             "413": _problem("longer than 1 MiB"),
             "415": _problem("another Content-Type than JSON, or a Content-Encoding"),
-            "422": _problem("fields that are missing or cannot be read, an unknown SKU, another currency"),
+            "422": _problem("fields that are missing or cannot be read, a SKU not known or offered, another currency"),
         },
     }
 
@@ -347,8 +356,8 @@ def _line():
         "anyOf": [{"required": ["sku"]}, {"required": ["ean"]}],
         "properties": {
             "line_id": _text("iUsed's number of the line."),
-            "sku": _text("Wins when both are sent."),
-            "ean": _text("One that only one product has."),
+            "sku": _text("As the offers tell it; counts alone when both are sent."),
+            "ean": _text("One that only one product has, zeros in front or not."),
             "quantity": {"type": "integer", "minimum": 1, "maximum": MAX_QUANTITY},
             "price": {
                 "type": "number",

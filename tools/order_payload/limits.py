@@ -12,6 +12,7 @@ MAX_NUMBER = 100  # digits
 MAX_MARKS = 30  # combining ones in a row, as in the Stream-Safe Text Format of UAX #15
 MAX_TEXT = 255
 MAX_REFERENCE = 64
+MAX_IDEMPOTENCY_KEY = 255  # of the header that stands in for a reference
 MAX_NOTE = 10_000
 MAX_QUANTITY = 100_000
 MAX_PRICE = 10**9

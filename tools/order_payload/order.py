@@ -5,9 +5,10 @@ import json
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..countries import street_line
+from ..identifiers import ean_spellings
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,12 @@ class Fault:
 
 class PayloadError(ValueError):
     """The document is no order that can be read; `faults` lists what is wrong, at most `MAX_FAULTS`; `more` is how
-    many it does not list."""
+    many it does not list; `order` is what could be read, with the lines that tell their product, or None."""
 
-    def __init__(self, faults, more=0):
+    def __init__(self, faults, more=0, order=None):
         self.faults = list(faults)
         self.more = more
+        self.order = order
         super().__init__("; ".join(fault.detail for fault in self.faults))
 
 
@@ -63,7 +65,10 @@ class Address:
 
 @dataclass(frozen=True)
 class Line:
-    """One line. `quantity` is in whole pieces, `price` for one piece without VAT (None: not told)."""
+    """One line. `quantity` is in whole pieces, `price` for one piece without VAT (None: not told).
+
+    `sent` holds "sku" and "ean" as they were sent, text or number, where reading changed them.
+    """
 
     line_id: str = ""
     sku: str = ""
@@ -73,6 +78,24 @@ class Line:
     price: Decimal | None = None
     pointer: str = field(default="", compare=False)
     pointers: dict[str, str] = field(default_factory=dict, compare=False)
+    sent: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def sku_spellings(self):
+        """The SKUs that may be meant, in sets, the likeliest first: a product's own may hold what reading changes."""
+        if not self.sku:
+            return []
+        sent = self.sent.get("sku", self.sku)
+        return [{sent}, {self.sku}] if isinstance(sent, str) else [{self.sku}]
+
+    @property
+    def ean_spellings(self):
+        """The EANs that may be meant, likewise. Of a number nobody knows how many zeros it had in front."""
+        if not self.ean:
+            return []
+        sent = self.sent.get("ean", self.ean)
+        every = ean_spellings(self.ean)
+        return [{sent}, {self.ean}, every] if isinstance(sent, str) else [every]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Finds the order in a document, and its fields in the order."""
 
 import re
+from dataclasses import replace
 from datetime import tzinfo
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -44,7 +45,7 @@ def read_order(document, **options):
     reader = Reader(document, **options)
     order = reader.read()
     if reader.faults:
-        raise PayloadError(reader.faults, reader.more)
+        raise PayloadError(reader.faults, reader.more, order and reader.with_readable_lines(order))
     return order
 
 
@@ -145,9 +146,13 @@ class Reader:
             node = node.child(key)
         return node
 
-    def find(self, candidates):
-        """Return the first node that holds a plain value, else the first list or object, else None."""
+    def find(self, candidates, told=()):
+        """Return the first node that holds a plain value, else the first list or object, else None.
+
+        :param told: the nodes where a plain value must be: there an empty list or object is not absent, but wrong
+        """
         found = [node for node in candidates if node and not node.is_blank]
+        found += [node for node in told if node and node.is_container]
         return next((node for node in found if not node.is_container), found[0] if found else None)
 
     def named(self, ours, base, prefix="", skip=()):
@@ -156,8 +161,9 @@ class Reader:
         :param prefix: what the names begin with in `base`
         :param skip: names that do not count here
         """
-        names = TABLE[ours][1].split()
-        return self.find(self.walk(base, prefix + name) for name in names if name not in skip)
+        names = [name for name in TABLE[ours][1].split() if name not in skip]
+        told = [name for name in names if name == ours.rpartition(".")[2]]  # another may mean something else
+        return self.find(*([self.walk(base, prefix + name) for name in some] for some in (names, told)))
 
     def mapped(self, ours, order=None):
         """Return the nodes that the mapping names for a field, from the document and from the order in it."""
@@ -197,7 +203,7 @@ class Reader:
     def field(self, ours, scopes, required=False):
         """Read one field in the first of the (base, prefix) scopes that has it."""
         found = self.mapped(ours) if ours in self.mapping else [self.named(ours, *scope) for scope in scopes]
-        return self.take(ours, self.find(found), scopes[0][0], required=required)
+        return self.take(ours, self.find(found, found), scopes[0][0], required=required)
 
     # -- the order
 
@@ -224,7 +230,11 @@ class Reader:
 
     def read_reference(self):
         """Return the reference of the document, or the one that the caller knows; they may not differ."""
-        order_id = self.field("order_id", [(self.order, "")]) or ""
+        wrong = None if "order_id" in self.mapping else self.walk(self.order, "order_id")
+        if wrong and wrong.is_container:  # by another name would be a guess
+            order_id = self.take("order_id", wrong, self.order) or ""
+        else:
+            order_id = self.field("order_id", [(self.order, "")]) or ""
         try:
             known = read_reference_value(self.reference or "", self)
         except Refused as refused:
@@ -389,7 +399,8 @@ class Reader:
         """
         if ours in self.mapping:
             bases = (line, self.root) if flat else (line,)
-            return self.find(self.walk(base, path.rpartition("[]")[2]) for path in self.mapping[ours] for base in bases)
+            found = [self.walk(base, path.rpartition("[]")[2]) for path in self.mapping[ours] for base in bases]
+            return self.find(found, found)
         return self.named(ours, line, skip=NOT_OF_A_PRODUCT if flat else ())
 
     def read_lines(self):
@@ -420,14 +431,26 @@ class Reader:
         if not isinstance(node.value, dict):
             self.fault(node, f"must be an object, not {kind_of(node.value)}", label)
             return Line(pointer=node.pointer)
-        values, pointers = {}, {}
+        values, pointers, sent = {}, {}, {}
         for ours in LINE_FIELDS:
             key = ours.removeprefix("lines[].")
             value = self.take(
                 ours, self.line_node(ours, node, flat), node, f"{label}.{key}", required=key == "quantity"
             )
             if value is not None:
-                values[key], pointers[key] = value, self.seen[f"{label}.{key}"][0].pointer
+                found = self.seen[f"{label}.{key}"][0]
+                values[key], pointers[key] = value, found.pointer
+                if key in ("sku", "ean") and value != found.value:
+                    sent[key] = found.value
         if not {"sku", "ean"} & values.keys() and not self.has_fault(f"{label}.sku", f"{label}.ean"):
             self.fault(node, "is missing, and so is an ean", f"{label}.sku")
-        return Line(**values, pointer=node.pointer, pointers=pointers)
+        return Line(**values, pointer=node.pointer, pointers=pointers, sent=sent)
+
+    def with_readable_lines(self, order):
+        """Return an order with faults without the lines that do not tell which product they mean."""
+        lines = (
+            line
+            for index, line in enumerate(order.lines)
+            if (line.sku or line.ean) and not self.has_fault(f"lines[{index}].sku")
+        )
+        return replace(order, lines=tuple(lines))
