@@ -518,7 +518,7 @@ class IusedOfferFeed(models.AbstractModel):
     def _made_to_order_condition(self, company):
         """Return the condition that a `line` of a quotation will take nothing from stock, by its routes.
 
-        As Odoo's forecast on a line does (`is_mto`): the line's own routes decide, else the product's and its category's.
+        As Odoo's forecast on a line does (`is_mto`): the line's own routes decide, else those of product and category.
         """
         rules_sudo = self.env["stock.rule"].sudo()
         rules_sudo = rules_sudo.search(

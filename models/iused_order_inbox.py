@@ -397,10 +397,7 @@ class IusedOrderInbox(models.AbstractModel):
         position = (
             self.env["account.fiscal.position"].with_company(company)._get_fiscal_position(partner, delivery=consumer)
         )
-        warehouses = company._iused_warehouses().ids
-        shares = share_out([(item.product.id, item.line.quantity) for item in items], left, warehouses)
-        lines_of = Counter(place for share in shares for place in share)
-        warehouse = max(warehouses, key=lines_of.__getitem__, default=False)
+        warehouse, shares = self._choose_warehouses(company, items, left)
         values = {
             "company_id": company.id,
             "partner_id": partner.id,
@@ -421,16 +418,9 @@ class IusedOrderInbox(models.AbstractModel):
             "iused_lines_digest": payload.lines_digest(company.currency_id.name),
             "iused_address_digest": payload.address_digest,
             "order_line": [
-                Command.create(
-                    {
-                        **self._prepare_line(company, item, position, consumer),
-                        "iused_line_number": number,
-                        "product_uom_qty": pieces,
-                        "iused_warehouse_id": place != warehouse and place,
-                    }
-                )
+                Command.create({**self._prepare_line(company, item, position, consumer), **part})
                 for number, (item, share) in enumerate(zip(items, shares, strict=True), 1)
-                for place, pieces in (share or {warehouse: item.line.quantity}).items()
+                for part in self._prepare_parts(number, item, share, warehouse)
             ],
         }
         if company.iused_salesperson_id:
@@ -440,8 +430,37 @@ class IusedOrderInbox(models.AbstractModel):
         return values
 
     @api.model
+    def _choose_warehouses(self, company, items, left):
+        """Return the id of the warehouse of most of an order's lines, and what each warehouse delivers of each line.
+
+        :param dict left: of `_find_left`
+        :return: the id, or False for a company without a warehouse; what `share_out` returns
+        """
+        warehouses = company._iused_warehouses().ids
+        shares = share_out([(item.product.id, item.line.quantity) for item in items], left, warehouses)
+        counts = Counter(place for share in shares for place in share)
+        return max(warehouses, key=counts.__getitem__, default=False), shares
+
+    @api.model
+    def _prepare_parts(self, number, item, share, warehouse):
+        """Return the values in which the order lines of a pushed line differ: one for each warehouse that delivers it.
+
+        :param int number: of the pushed line, from 1
+        :param dict share: of `share_out`
+        :param warehouse: the id of the order's
+        """
+        return [
+            {
+                "iused_line_number": number,
+                "product_uom_qty": pieces,
+                "iused_warehouse_id": place != warehouse and place,
+            }
+            for place, pieces in (share or {warehouse: item.line.quantity}).items()
+        ]
+
+    @api.model
     def _prepare_line(self, company, item, position, consumer):
-        """Return the values of one order line.
+        """Return the values of an order line, without its quantity.
 
         :param Item item: what was pushed
         :param position: the `account.fiscal.position` of the order

@@ -346,7 +346,7 @@ class ResCompany(models.Model):
     # Who and what ----------------------------------------------------------------------------------------------------
 
     def _iused_warehouses(self):
-        """Return the warehouses whose stock is offered, in their own order: the chosen ones, else all of the company's."""
+        """Return the warehouses whose stock is offered, by their sequence: the chosen ones, else the company's."""
         self.ensure_one()
         return self.iused_warehouse_ids.sorted() or self.env["stock.warehouse"].search([("company_id", "=", self.id)])
 

@@ -66,7 +66,7 @@ class SaleOrder(models.Model):
     def _compute_warehouse_id(self):
         """The warehouse that the stock was found in stays, whoever becomes the salesperson."""
         chosen = self.filtered(lambda order: order.iused_reference and order.warehouse_id)
-        super(SaleOrder, self - chosen)._compute_warehouse_id()
+        return super(SaleOrder, self - chosen)._compute_warehouse_id()
 
     def write(self, vals):
         """The warehouse that a person chooses delivers all of the order."""
@@ -154,8 +154,8 @@ class SaleOrder(models.Model):
 
         def compose(env):
             text = env._(
-                "iUsed changed the delivery address, to %(country)s. Odoo would choose the fiscal position "
-                '"%(position)s" for it; the order keeps its own, as it was invoiced or its position was chosen by hand.',
+                "iUsed changed the delivery address, to %(country)s, where Odoo would choose the fiscal position "
+                '"%(position)s". The order keeps its own: it was invoiced, or its position was chosen by hand.',
                 country=self.with_env(env).partner_shipping_id.country_id.name or "-",
                 position=judged.with_env(env).name or "-",
             )

@@ -25,10 +25,11 @@ class SaleOrderLine(models.Model):
 
     @api.depends("iused_warehouse_id")
     def _compute_warehouse_id(self):
-        super()._compute_warehouse_id()
+        result = super()._compute_warehouse_id()
         for line in self:
             if line.iused_warehouse_id and not line.route_ids:
                 line.warehouse_id = line.iused_warehouse_id
+        return result
 
     @api.model
     def _iused_tax_adapted_price(self, price, product, taxes, currency, consumer):

@@ -99,7 +99,6 @@ class TestDropshipping(IusedCase):
             (update.serial_number, update.tracking_reference, update.state), ("356938035643809", "3SDROP", "pending")
         )
 
-
     def test_quotation_that_a_supplier_delivers_holds_no_pieces(self):
         phone = self._make_phone("PHONE", 2)
         self.company.iused_order_policy = "quotation"

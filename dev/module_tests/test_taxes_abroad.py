@@ -41,7 +41,8 @@ class TaxesCase(IusedCase):
 
     def _order_for(self, country):
         document = self._make_order(self.phone)
-        document["shipping_address"].update({"country": country, "postal_code": "1000 AA" if country == "NL" else "1000"})
+        code = {"NL": "1000 AA", "BE": "1000", "DE": "10115"}[country]
+        document["shipping_address"].update({"country": country, "postal_code": code})
         return self._receive(document)
 
     def _position(self, name):
