@@ -65,6 +65,18 @@ class TestTaxes(IusedHttpCase):
         self.iused_partner.vat = False
         self.assertEqual(self._place(shipping_address=address)[1].fiscal_position_id, self.private)
 
+    def test_settings_ask_for_iuseds_vat_number_and_country(self):
+        partner = self.iused_partner
+        for vat, country, lacks in (
+            ("BE0477472701", "base.be", False),
+            (False, "base.be", True),
+            ("BE0477472701", "", True),
+        ):
+            partner.write({"country_id": country and self.env.ref(country).id, "vat": vat})
+            self.assertEqual(self.env["res.config.settings"].create({}).iused_partner_lacks_vat, lacks)
+        self.company.iused_partner_id = False
+        self.assertFalse(self.env["res.config.settings"].create({}).iused_partner_lacks_vat, "none is made yet")
+
     def test_others_are_judged_as_ever(self):
         belgian, neighbour = self.env["res.partner"].create(
             [
