@@ -8,6 +8,29 @@ class SaleOrderLine(models.Model):
         "iUsed Line", copy=False, readonly=True, help="iUsed's own number of this line.", prefetch="iused"
     )
 
+    iused_line_number = fields.Integer(
+        copy=False,
+        readonly=True,
+        help="Which line of iUsed's order this is (part of): two warehouses deliver a split one.",
+        prefetch="iused",
+    )
+
+    iused_warehouse_id = fields.Many2one(
+        "stock.warehouse",
+        copy=False,
+        readonly=True,
+        help="The warehouse that iUsed's line was found in, where it is not the order's.",
+        prefetch="iused",
+    )
+
+    @api.depends("iused_warehouse_id")
+    def _compute_warehouse_id(self):
+        result = super()._compute_warehouse_id()
+        for line in self:
+            if line.iused_warehouse_id and not line.route_ids:
+                line.warehouse_id = line.iused_warehouse_id
+        return result
+
     @api.model
     def _iused_tax_adapted_price(self, price, product, taxes, currency, consumer):
         """Return the unit price to write for a price that excludes VAT.
@@ -22,3 +45,11 @@ class SaleOrderLine(models.Model):
             price, currency=currency, quantity=1.0, product=product, partner=consumer
         )
         return totals["total_included"]
+
+    def _iused_untaxed_price(self):
+        """Return the price of one piece, excluding VAT."""
+        self.ensure_one()
+        if not any(self.tax_ids.flatten_taxes_hierarchy().mapped("price_include")):
+            return self.price_unit
+        totals = self.tax_ids.compute_all(self.price_unit, currency=self.currency_id, product=self.product_id)
+        return totals["total_excluded"]
