@@ -309,7 +309,7 @@ class IusedExchange(models.Model):
         except JsonError:
             return False
         read = read_reference(document, **inbox._reader_options(company))
-        return read or inbox._reference_of_key(push["idempotency_key"] or "") or False
+        return read or inbox._reference_of_key(push["idempotency_key"]) or False
 
     @api.model
     def _reference_of_path(self, path):

@@ -133,7 +133,7 @@ class IusedOrderInbox(models.AbstractModel):
         :rtype: str, empty where there is no key, or one that is too long
         """
         key = self._tidy_key(key)
-        if not 0 < len(key) <= MAX_IDEMPOTENCY_KEY:
+        if not key.strip() or len(key) > MAX_IDEMPOTENCY_KEY:
             return ""
         if not re.fullmatch(r"[\w.:-]{1,60}", key, re.ASCII):
             key = hashlib.sha256(key.encode()).hexdigest()[:32]
@@ -142,7 +142,7 @@ class IusedOrderInbox(models.AbstractModel):
     @api.model
     def _tidy_key(self, key):
         """Return an `Idempotency-Key` without the quotes around it."""
-        return key.strip().strip('"').strip()
+        return key.strip().strip('"')
 
     @api.model
     def _receive(self, company, payload):
