@@ -7,21 +7,10 @@ class SaleOrderLine(models.Model):
     iused_line_reference = fields.Char(
         "iUsed Line", copy=False, readonly=True, help="iUsed's own number of this line.", prefetch="iused"
     )
-
-    iused_line_number = fields.Integer(
-        copy=False,
-        readonly=True,
-        help="Which line of iUsed's order this is (part of): two warehouses deliver a split one.",
-        prefetch="iused",
-    )
-
-    iused_warehouse_id = fields.Many2one(
-        "stock.warehouse",
-        copy=False,
-        readonly=True,
-        help="The warehouse that iUsed's line was found in, where it is not the order's.",
-        prefetch="iused",
-    )
+    # Which line of iUsed's order this is part of, from 1: a line that two warehouses deliver is split.
+    iused_line_number = fields.Integer(copy=False, readonly=True, prefetch="iused")
+    # Where the line's pieces were found, if that is not the order's warehouse.
+    iused_warehouse_id = fields.Many2one("stock.warehouse", copy=False, readonly=True, prefetch="iused")
 
     @api.depends("iused_warehouse_id")
     def _compute_warehouse_id(self):
