@@ -3,6 +3,7 @@ import json
 import os
 
 from odoo import api, models
+from odoo.fields import Domain
 from odoo.tools import SQL
 from odoo.tools.translate import LazyTranslate
 
@@ -123,8 +124,8 @@ class IusedOfferFeed(models.AbstractModel):
             ready=READY,
             candidates=self._candidates_query(
                 company,
-                columns=SQL(", %s AS stock_available", self._pieces_left(company.sudo().iused_stock_buffer)),
-                joins=self._stock_joins(company),
+                columns=SQL(", %s AS stock_available", self._pieces_told(company.sudo().iused_stock_buffer)),
+                joins=self._stock_join(company),
             ),
         )
         self.env.cr.execute(FAST)
@@ -214,13 +215,13 @@ class IusedOfferFeed(models.AbstractModel):
         columns = SQL(
             ", %s || COALESCE(' (' || variant.name || ')', '') AS name, %s AS stock_available %s",
             templates_sudo._field_to_sql("template", "name"),
-            self._pieces_left(company_sudo.iused_stock_buffer),
+            self._pieces_told(company_sudo.iused_stock_buffer),
             SQL().join(SQL(", %s AS %s", expression, SQL.identifier(name)) for name, expression in more.items()),
         )
         joins = SQL(
             """%s
                LEFT JOIN (%s) variant ON variant.product_id = product.id""",
-            self._stock_joins(company),
+            self._stock_join(company),
             self._variant_name_query(company),
         )
         return SQL(
@@ -236,13 +237,11 @@ class IusedOfferFeed(models.AbstractModel):
         )
 
     @api.model
-    def _stock_joins(self, company):
-        return SQL(
-            """LEFT JOIN (%s) stock ON stock.product_id = product.id
-               LEFT JOIN (%s) demand ON demand.product_id = product.id""",
-            self._stock_query(company),
-            self._demand_query(company),
-        )
+    def _stock_join(self, company):
+        left = self._left_query(company)
+        if len(company.sudo()._iused_warehouses()) != 1:
+            left = SQL("SELECT product_id, SUM(pieces) AS pieces FROM (%s) part GROUP BY product_id", left)
+        return SQL("LEFT JOIN (%s) stock ON stock.product_id = product.id", left)
 
     @api.model
     def _candidates_query(self, company, products=None, columns=SQL(), joins=SQL()):  # noqa: B008 - immutable
@@ -368,35 +367,71 @@ class IusedOfferFeed(models.AbstractModel):
         )
 
     @api.model
-    def _pieces_left(self, buffer=0):
-        """Return the expression of the pieces of a product that can be sold, from `stock` and `demand` joined to it.
+    def _pieces_told(self, buffer):
+        """Return the expression of the pieces that iUsed is told of a product, from `_stock_join`.
 
         :param int buffer: pieces that are kept back
         """
+        return SQL("GREATEST(0, COALESCE(stock.pieces, 0) - %s)::bigint", buffer)
+
+    @api.model
+    def _left_query(self, company, products=None):
+        """Return the query of what can be sold of each product from each of the company's iUsed warehouses, in pieces.
+
+        The one rule of what is left where: of the feed, of what is short, and of who delivers an order. What one
+        warehouse has promised too much does not lie in another.
+
+        :param products: only these `product.product`
+        """
+        wanted = SQL("TRUE") if products is None else SQL("product_id = ANY(%s)", products.ids)
         return SQL(
-            """GREATEST(0, FLOOR(
-                COALESCE(stock.quantity, 0) - %s
-                - GREATEST(COALESCE(stock.reserved, 0), COALESCE(demand.quantity, 0))
-            ))::bigint""",
-            buffer,
+            """SELECT stock.product_id, stock.warehouse_id,
+                      GREATEST(0, FLOOR(
+                          stock.quantity - GREATEST(COALESCE(stock.reserved, 0), COALESCE(demand.quantity, 0))
+                      ))::bigint AS pieces
+                 FROM (SELECT * FROM (%(stock)s) AS stocks WHERE %(wanted)s) stock
+            LEFT JOIN (SELECT * FROM (%(demand)s) AS demands WHERE %(wanted)s) demand
+                   ON demand.product_id = stock.product_id AND demand.warehouse_id = stock.warehouse_id""",
+            stock=self._stock_query(company),
+            demand=self._demand_query(company),
+            wanted=wanted,
+        )
+
+    @api.model
+    def _warehouse_of(self, company, table):
+        """Return the expression of the warehouse of a row's location, and the join it needs: none where there is one.
+
+        :param str table: the alias of the rows' table
+        """
+        warehouses_sudo = company.sudo()._iused_warehouses()
+        if len(warehouses_sudo) == 1:
+            return SQL("%s", warehouses_sudo.id), SQL()
+        place_field = self.env["stock.location"]._fields["warehouse_id"]
+        return (
+            SQL("place.warehouse_id", to_flush=place_field),
+            SQL("JOIN stock_location place ON place.id = %s", SQL.identifier(table, "location_id")),
         )
 
     @api.model
     def _stock_query(self, company):
-        """Return the query of what lies there and what of it is reserved, in pieces; consigned goods left out.
+        """Return the query of what lies where and what of it is reserved, in pieces; consigned goods left out.
 
         Most rows are a device, of one piece. Counting rows, and adding what the others have more or less than that,
         takes half the time of adding them all as decimal numbers.
         """
         quants_sudo = self.env["stock.quant"].sudo()
+        warehouse, join = self._warehouse_of(company, "quant")
         return SQL(
             """SELECT product_id,
+                      %(warehouse)s AS warehouse_id,
                       COUNT(%(quantity)s)
                           + COALESCE(SUM(%(quantity)s - 1) FILTER (WHERE %(quantity)s != 1), 0) AS quantity,
                       SUM(%(reserved)s) FILTER (WHERE %(reserved)s != 0) AS reserved
-                 FROM stock_quant quant
+                 FROM stock_quant quant %(join)s
                 WHERE %(condition)s
-             GROUP BY product_id""",
+             GROUP BY 1, 2""",
+            warehouse=warehouse,
+            join=join,
             quantity=quants_sudo._field_to_sql("quant", "quantity"),
             reserved=quants_sudo._field_to_sql("quant", "reserved_quantity"),
             condition=self._quant_condition(company),
@@ -412,27 +447,108 @@ class IusedOfferFeed(models.AbstractModel):
 
     @api.model
     def _demand_query(self, company):
-        """Return the query of what confirmed moves will take from there, in pieces, reserved or not."""
-        moves_sudo = self.env["stock.move"].sudo()
+        """Return the query of what will be taken from where, in pieces, reserved or not."""
         return SQL(
-            """SELECT product_id, SUM(%(quantity)s) AS quantity
-                 FROM stock_move move
-                WHERE %(condition)s
-             GROUP BY product_id""",
-            quantity=moves_sudo._field_to_sql("move", "product_qty"),
-            condition=self._move_condition(company),
+            """SELECT product_id, warehouse_id, SUM(quantity) AS quantity
+                 FROM (%s) AS part
+             GROUP BY product_id, warehouse_id""",
+            self._demands_query(company),
         )
 
     @api.model
-    def _move_condition(self, company):
+    def _demands_query(self, company):
+        """Return the query of each demand: `product_id`, `warehouse_id`, `quantity` in pieces."""
+        return SQL("%s UNION ALL %s", self._move_query(company), self._quotation_query(company))
+
+    @api.model
+    def _move_query(self, company):
+        """Return the query of what confirmed moves will take.
+
+        One that is made to order takes what came in for it, which Odoo reserves for it at once, and nothing else.
+        """
         moves_sudo = self.env["stock.move"].sudo()
         locations = self._stock_locations(company).ids
+        warehouse, join = self._warehouse_of(company, "move")
         return SQL(
-            """%s IN ('confirmed', 'waiting', 'partially_available', 'assigned')
-                AND move.location_id = ANY(%s) AND move.location_dest_id != ALL(%s)""",
-            moves_sudo._field_to_sql("move", "state"),
-            locations,
-            locations,
+            """SELECT move.product_id,
+                      %(warehouse)s AS warehouse_id,
+                      CASE WHEN %(method)s = 'make_to_order'
+                           THEN LEAST(%(demand)s, %(reserved)s * %(demand)s / NULLIF(%(demand_in_unit)s, 0))
+                           ELSE %(demand)s END AS quantity
+                 FROM stock_move move %(join)s
+                WHERE %(state)s IN ('confirmed', 'waiting', 'partially_available', 'assigned')
+                  AND move.location_id = ANY(%(locations)s) AND move.location_dest_id != ALL(%(locations)s)""",
+            warehouse=warehouse,
+            join=join,
+            method=moves_sudo._field_to_sql("move", "procure_method"),
+            demand=moves_sudo._field_to_sql("move", "product_qty"),
+            demand_in_unit=moves_sudo._field_to_sql("move", "product_uom_qty"),
+            reserved=moves_sudo._field_to_sql("move", "quantity"),  # in the move's unit, too
+            state=moves_sudo._field_to_sql("move", "state"),
+            locations=locations,
+        )
+
+    @api.model
+    def _quotation_query(self, company):
+        """Return the query of what iUsed's orders will take that a person has not confirmed yet."""
+        orders_sudo, lines_sudo = self.env["sale.order"].sudo(), self.env["sale.order.line"].sudo()
+        return SQL(
+            """SELECT line.product_id, %(warehouse)s, %(quantity)s * unit.factor / piece.factor
+                 FROM sale_order quotation
+                 JOIN sale_order_line line ON line.order_id = quotation.id
+                 JOIN product_product product ON product.id = line.product_id
+                 JOIN product_template template ON template.id = product.product_tmpl_id
+                 JOIN uom_uom unit ON unit.id = %(unit)s
+                 JOIN uom_uom piece ON piece.id = template.uom_id
+                WHERE quotation.company_id = %(company)s AND quotation.iused_reference IS NOT NULL
+                  AND %(state)s IN ('draft', 'sent')
+                  AND %(warehouse)s = ANY(%(warehouses)s)
+                  AND %(storable)s AND NOT %(made_to_order)s""",
+            warehouse=lines_sudo._field_to_sql("line", "warehouse_id"),
+            quantity=lines_sudo._field_to_sql("line", "product_uom_qty"),
+            unit=lines_sudo._field_to_sql("line", "product_uom_id"),
+            state=orders_sudo._field_to_sql("quotation", "state"),
+            company=company.id,
+            warehouses=company.sudo()._iused_warehouses().ids,
+            storable=self.env["product.template"].sudo()._field_to_sql("template", "is_storable"),
+            made_to_order=self._made_to_order_condition(company),
+        )
+
+    @api.model
+    def _made_to_order_condition(self, company):
+        """Return the condition that a `line` of a quotation will take nothing from stock, by its routes.
+
+        As Odoo's forecast on a line does (`is_mto`): the line's own routes decide, else those of product and category.
+        """
+        rules_sudo = self.env["stock.rule"].sudo()
+        rules_sudo = rules_sudo.search(
+            Domain("company_id", "in", (False, company.id))
+            & Domain("route_id.active", "=", True)
+            & (
+                Domain("procure_method", "=", "make_to_order")
+                & Domain("action", "in", ("pull", "pull_push"))
+                & Domain("location_src_id", "in", company.sudo()._iused_warehouses().lot_stock_id.ids)
+                | Domain("action", "in", ("buy", "manufacture")) & Domain("location_dest_id.usage", "=", "customer")
+            )
+        )
+        if not rules_sudo:
+            return SQL("FALSE")
+        categories_sudo = rules_sudo.env["product.category"]
+        categories_sudo = categories_sudo.search([("route_ids", "in", rules_sudo.route_id.ids)])
+        categories_sudo = categories_sudo.search([("id", "child_of", categories_sudo.ids)])
+        return SQL(
+            """CASE WHEN EXISTS (SELECT FROM sale_order_line_stock_route_rel own WHERE own.sale_order_line_id = line.id)
+                    THEN EXISTS (SELECT FROM sale_order_line_stock_route_rel own
+                                  WHERE own.sale_order_line_id = line.id AND own.stock_route_id = ANY(%(routes)s))
+                    ELSE template.categ_id = ANY(%(categories)s)
+                         OR EXISTS (SELECT FROM stock_route_product own
+                                     WHERE own.product_id = template.id AND own.route_id = ANY(%(routes)s)) END""",
+            routes=rules_sudo.route_id.ids,
+            categories=categories_sudo.ids,
+            to_flush=(
+                self.env["sale.order.line"]._fields["route_ids"],
+                self.env["product.template"]._fields["route_ids"],
+            ),
         )
 
     @api.model
@@ -459,6 +575,7 @@ class IusedOfferFeed(models.AbstractModel):
     @api.model
     def _state_query(self, company):
         """Return the query of one row that changes when a row does that an offer depends on. See `_fingerprint`."""
+        warehouse, join = self._warehouse_of(company, "quant")
         written = [
             "product_product",
             "product_template",
@@ -492,14 +609,16 @@ class IusedOfferFeed(models.AbstractModel):
         ]
         return SQL(
             """SELECT stock.*, demand.*, %(sums)s
-                 FROM (SELECT SUM(hash_numeric_extended(quantity::numeric, product_id)),
-                              SUM(hash_numeric_extended(reserved_quantity::numeric, product_id))
-                         FROM stock_quant quant WHERE %(quants)s) stock,
-                      (SELECT SUM(hash_numeric_extended(product_qty::numeric, product_id))
-                         FROM stock_move move WHERE %(moves)s) demand""",
+                 FROM (SELECT SUM(hash_numeric_extended(quantity::numeric, %(place)s)),
+                              SUM(hash_numeric_extended(reserved_quantity::numeric, %(place)s))
+                         FROM stock_quant quant %(join)s WHERE %(quants)s) stock,
+                      (SELECT SUM(hash_numeric_extended(quantity::numeric, product_id + (warehouse_id::bigint << 32)))
+                         FROM (%(demands)s) AS part) demand""",
             sums=SQL(", ").join(sums),
+            place=SQL("product_id + (%s::bigint << 32)", warehouse),
+            join=join,
             quants=self._quant_condition(company),
-            moves=self._move_condition(company),
+            demands=self._demands_query(company),
         )
 
     # Readiness -----------------------------------------------------------------------------------------------------
@@ -527,28 +646,35 @@ class IusedOfferFeed(models.AbstractModel):
         return dict(self.env.execute_query(query))
 
     @api.model
+    def _left_by_warehouse(self, company, products):
+        """Return how many pieces of some products are left in which warehouse, by the rule of the feed.
+
+        :rtype: dict: product id -> dict: warehouse id -> int; kits and products whose stock is not counted are left out
+        """
+        products = products.filtered("is_storable")
+        query = SQL(
+            """SELECT product.id, rest.warehouse_id, rest.pieces
+                 FROM product_product product
+            LEFT JOIN (%(left)s) rest ON rest.product_id = product.id
+                WHERE product.id = ANY(%(products)s) AND NOT %(kit)s""",
+            left=self._left_query(company, products),
+            products=products.ids,
+            kit=self._kit_condition(company),
+        )
+        left = {}
+        for number, warehouse, pieces in self.env.execute_query(query):
+            left.setdefault(number, {}).update({warehouse: pieces} if warehouse else {})
+        return left
+
+    @api.model
     def _available_pieces(self, company, products, buffer=0):
         """Return how many pieces of some products are left, by the rule of the feed.
 
         :param int buffer: pieces that are kept back
         :rtype: dict: product id -> int; kits and products whose stock is not counted are left out
         """
-        products = products.filtered("is_storable")
-        query = SQL(
-            """WITH stock AS (SELECT * FROM (%(stock)s) AS stocks WHERE product_id = ANY(%(products)s)),
-                    demand AS (SELECT * FROM (%(demand)s) AS demands WHERE product_id = ANY(%(products)s))
-             SELECT product.id, %(pieces)s
-               FROM product_product product
-          LEFT JOIN stock ON stock.product_id = product.id
-          LEFT JOIN demand ON demand.product_id = product.id
-              WHERE product.id = ANY(%(products)s) AND NOT %(kit)s""",
-            kit=self._kit_condition(company),
-            stock=self._stock_query(company),
-            demand=self._demand_query(company),
-            pieces=self._pieces_left(buffer),
-            products=products.ids,
-        )
-        return dict(self.env.execute_query(query))
+        left = self._left_by_warehouse(company, products)
+        return {number: max(0, sum(pieces.values()) - buffer) for number, pieces in left.items()}
 
     @api.model
     def _prices(self, products):

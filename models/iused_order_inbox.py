@@ -3,6 +3,7 @@ import logging
 import random
 import re
 import time as clock
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from functools import cache
@@ -19,6 +20,7 @@ from odoo.tools.misc import formatLang
 
 from ..tools.order_payload import JsonError, Line, PayloadError, parse_json, read_order
 from ..tools.problem import problem
+from ..tools.sourcing import share_out
 from .transaction import begin_anew
 
 _logger = logging.getLogger(__name__)
@@ -237,11 +239,12 @@ class IusedOrderInbox(models.AbstractModel):
         if company.iused_shortage_policy == "refuse":
             self._guard_stock(company)
         items = self._find_items(company, payload)
-        shortages = self._find_shortages(company, items)
+        left = self._find_left(company, items)
+        shortages = self._find_shortages(items, left)
         if shortages and company.iused_shortage_policy == "refuse":
             raise problem(409, f"Order {payload.order_id} is refused: stock is short.", errors=shortages)
         try:
-            order = self.env["sale.order"].create(self._prepare_order(company, payload, items))
+            order = self.env["sale.order"].create(self._prepare_order(company, payload, items, left))
         except UniqueViolation as error:
             # Somebody gave the reference to another order after our snapshot: look again in a new transaction.
             raise ConcurrencyError(f"iUsed order {payload.order_id} was made meanwhile") from error
@@ -315,13 +318,19 @@ class IusedOrderInbox(models.AbstractModel):
         return products
 
     @api.model
-    def _find_shortages(self, company, items):
+    def _find_left(self, company, items):
+        """Return what is left where of an order's products; see `_left_by_warehouse` of the feed."""
+        products = self.env["product.product"].union(*(item.product for item in items))
+        return self.env["iused.offer.feed"]._left_by_warehouse(company, products)
+
+    @api.model
+    def _find_shortages(self, items, left):
         """Return an error of a problem for each line that orders more than the offers say is left.
 
+        :param dict left: of `_find_left`
         :rtype: list of dict: `pointer`, `detail`, `sku`, `available` and `ordered` (pieces)
         """
-        products = self.env["product.product"].union(*(item.product for item in items))
-        left = self.env["iused.offer.feed"]._available_pieces(company, products)
+        left = {number: sum(pieces.values()) for number, pieces in left.items()}
         shortages = []
         for item in items:
             line, number = item.line, item.product.id
@@ -377,17 +386,18 @@ class IusedOrderInbox(models.AbstractModel):
         self.env["iused.trouble"]._tell("short", order, compose)
 
     @api.model
-    def _prepare_order(self, company, payload, items):
+    def _prepare_order(self, company, payload, items, left):
         """Return the values of a new order.
 
         :param items: an `Item` for each line
+        :param dict left: of `_find_left`
         """
         partner = company._iused_ensure_partner()
         consumer = self.env["res.partner"]._iused_find_or_create_consumer(company, payload)
         position = (
             self.env["account.fiscal.position"].with_company(company)._get_fiscal_position(partner, delivery=consumer)
         )
-        lines = [self._prepare_line(company, item, position, consumer) for item in items]
+        warehouse, shares = self._choose_warehouses(company, items, left)
         values = {
             "company_id": company.id,
             "partner_id": partner.id,
@@ -395,7 +405,7 @@ class IusedOrderInbox(models.AbstractModel):
             "fiscal_position_id": position.id,
             # No pricelist: prices are agreed with iUsed, in the company's currency.
             "pricelist_id": False,
-            "warehouse_id": company._iused_warehouses()[:1].id,
+            "warehouse_id": warehouse,
             "carrier_id": company.iused_carrier_id.id,
             "source_id": self.env.ref("sale_iused.utm_source_iused").id,
             "origin": f"iUsed {payload.order_id}",
@@ -407,7 +417,11 @@ class IusedOrderInbox(models.AbstractModel):
             "iused_ordered_at": payload.created_at or False,
             "iused_lines_digest": payload.lines_digest(company.currency_id.name),
             "iused_address_digest": payload.address_digest,
-            "order_line": [Command.create(line) for line in lines],
+            "order_line": [
+                Command.create({**self._prepare_line(company, item, position, consumer), **part})
+                for number, (item, share) in enumerate(zip(items, shares, strict=True), 1)
+                for part in self._prepare_parts(number, item, share, warehouse)
+            ],
         }
         if company.iused_salesperson_id:
             values["user_id"] = company.iused_salesperson_id.id
@@ -416,8 +430,37 @@ class IusedOrderInbox(models.AbstractModel):
         return values
 
     @api.model
+    def _choose_warehouses(self, company, items, left):
+        """Return the id of the warehouse of most of an order's lines, and what each warehouse delivers of each line.
+
+        :param dict left: of `_find_left`
+        :return: the id, or False for a company without a warehouse; what `share_out` returns
+        """
+        warehouses = company._iused_warehouses().ids
+        shares = share_out([(item.product.id, item.line.quantity) for item in items], left, warehouses)
+        counts = Counter(place for share in shares for place in share)
+        return max(warehouses, key=counts.__getitem__, default=False), shares
+
+    @api.model
+    def _prepare_parts(self, number, item, share, warehouse):
+        """Return the values in which the order lines of a pushed line differ: one for each warehouse that delivers it.
+
+        :param int number: of the pushed line, from 1
+        :param dict share: of `share_out`
+        :param warehouse: the id of the order's
+        """
+        return [
+            {
+                "iused_line_number": number,
+                "product_uom_qty": pieces,
+                "iused_warehouse_id": place != warehouse and place,
+            }
+            for place, pieces in (share or {warehouse: item.line.quantity}).items()
+        ]
+
+    @api.model
     def _prepare_line(self, company, item, position, consumer):
-        """Return the values of one order line.
+        """Return the values of an order line, without its quantity.
 
         :param Item item: what was pushed
         :param position: the `account.fiscal.position` of the order
@@ -426,7 +469,6 @@ class IusedOrderInbox(models.AbstractModel):
         taxes = position.map_tax(product.taxes_id._filter_taxes_by_company(company))
         return {
             "product_id": product.id,
-            "product_uom_qty": item.line.quantity,
             "product_uom_id": product.uom_id.id,
             "price_unit": self.env["sale.order.line"]._iused_tax_adapted_price(
                 item.price, product, taxes, company.currency_id, consumer
@@ -548,6 +590,13 @@ class IusedOrderInbox(models.AbstractModel):
         return {"external_order_id": order.name, "order_id": order.iused_reference, "status": self._status(order)}
 
     @api.model
+    def _group_parts(self, order):
+        """Return the order's lines as iUsed knows them: those together that are parts of one of its lines."""
+        lines = order.order_line.filtered(lambda line: line.product_id and not line.is_delivery)
+        # A line that a person added has no number of ours.
+        return lines.grouped(lambda line: (line.iused_line_number, line.product_id) if line.iused_line_number else line)
+
+    @api.model
     def _prepare_details(self, order):
         """Return the order as iUsed may read it back, with what has shipped."""
         # A move that iUsed's customer received, not one that came back.
@@ -558,15 +607,14 @@ class IusedOrderInbox(models.AbstractModel):
             **self._prepare_answer(order),
             "lines": [
                 {
-                    "line_id": line.iused_line_reference or "",
-                    "sku": line.product_id.default_code or "",
-                    "name": line.product_id.display_name,
-                    "quantity": int(line.product_uom_qty),
-                    "quantity_shipped": int(line.qty_delivered),
-                    "price": order.currency_id.round(line.price_reduce_taxexcl),
+                    "line_id": parts[0].iused_line_reference or "",
+                    "sku": parts[0].product_id.default_code or "",
+                    "name": parts[0].product_id.display_name,
+                    "quantity": int(sum(parts.mapped("product_uom_qty"))),
+                    "quantity_shipped": int(sum(parts.mapped("qty_delivered"))),
+                    "price": order.currency_id.round(parts[0].price_reduce_taxexcl),
                 }
-                for line in order.order_line
-                if line.product_id and not line.is_delivery
+                for parts in self._group_parts(order).values()
             ],
             "shipments": [
                 {

@@ -50,7 +50,7 @@ class ResCompany(models.Model):
         "company_id",
         "warehouse_id",
         string="iUsed Warehouses",
-        help="The warehouses whose stock is offered. None chosen means all of the company's.",
+        help="The warehouses whose stock is offered, and which deliver. None chosen means all of the company's.",
     )
     iused_stock_buffer = fields.Integer(
         "iUsed Stock Buffer",
@@ -346,9 +346,9 @@ class ResCompany(models.Model):
     # Who and what ----------------------------------------------------------------------------------------------------
 
     def _iused_warehouses(self):
-        """Return the warehouses whose stock is offered: the chosen ones, else all of the company's."""
+        """Return the warehouses whose stock is offered, by their sequence: the chosen ones, else the company's."""
         self.ensure_one()
-        return self.iused_warehouse_ids or self.env["stock.warehouse"].search([("company_id", "=", self.id)])
+        return self.iused_warehouse_ids.sorted() or self.env["stock.warehouse"].search([("company_id", "=", self.id)])
 
     def _iused_language(self):
         """Return the code of the language of the offers: the chosen one, else the company's, if it is installed."""

@@ -35,6 +35,8 @@ class SaleOrder(models.Model):
         "(company_id, iused_reference) WHERE iused_reference IS NOT NULL",
         "There already is an order with this iUsed reference.",
     )
+    # The feed counts them with each poll; there are few.
+    _iused_quotations = models.Index("(company_id) WHERE iused_reference IS NOT NULL AND state IN ('draft', 'sent')")
 
     @api.depends("iused_update_ids")
     def _compute_iused_update_count(self):
@@ -60,6 +62,17 @@ class SaleOrder(models.Model):
             domain = Domain("iused_update_ids", "any", [("state", "=", state)])
             domains.append(domain & ~Domain("iused_update_ids", "any", [("state", "in", farther)]))
         return Domain.OR(domains)
+
+    def _compute_warehouse_id(self):
+        """The warehouse that the stock was found in stays, whoever becomes the salesperson."""
+        chosen = self.filtered(lambda order: order.iused_reference and order.warehouse_id)
+        return super(SaleOrder, self - chosen)._compute_warehouse_id()
+
+    def write(self, vals):
+        """The warehouse that a person chooses delivers all of the order."""
+        if "warehouse_id" in vals:
+            self.order_line.filtered("iused_warehouse_id").iused_warehouse_id = False
+        return super().write(vals)
 
     def _action_cancel(self):
         """What iUsed was not told of a cancelled order is told no more."""

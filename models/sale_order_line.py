@@ -7,6 +7,18 @@ class SaleOrderLine(models.Model):
     iused_line_reference = fields.Char(
         "iUsed Line", copy=False, readonly=True, help="iUsed's own number of this line.", prefetch="iused"
     )
+    # Which line of iUsed's order this is part of, from 1: a line that two warehouses deliver is split.
+    iused_line_number = fields.Integer(copy=False, readonly=True, prefetch="iused")
+    # Where the line's pieces were found, if that is not the order's warehouse.
+    iused_warehouse_id = fields.Many2one("stock.warehouse", copy=False, readonly=True, prefetch="iused")
+
+    @api.depends("iused_warehouse_id")
+    def _compute_warehouse_id(self):
+        result = super()._compute_warehouse_id()
+        for line in self:
+            if line.iused_warehouse_id and not line.route_ids:
+                line.warehouse_id = line.iused_warehouse_id
+        return result
 
     @api.model
     def _iused_tax_adapted_price(self, price, product, taxes, currency, consumer):

@@ -8,6 +8,7 @@ from . import (
     test_import,
     test_large_orders,
     test_mapping,
+    test_offer_demand,
     test_offer_http,
     test_offer_prices,
     test_offer_readiness,
@@ -33,6 +34,8 @@ from . import (
     test_shipment_retries,
     test_shipment_routes,
     test_shipments,
+    test_sourcing,
     test_telling,
     test_tours,
+    test_warehouses,
 )

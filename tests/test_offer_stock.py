@@ -76,10 +76,11 @@ class TestOfferStock(OfferStockCase):
         self._put_in_stock(phone, 4)
         self.assertEqual((picking.move_ids.state, self._served(phone)), ("partially_available", 1))
 
-    def test_quotation_reserves_nothing(self):
+    def test_quotation_that_is_not_iuseds_reserves_nothing(self):
         phone = self._make_phone("PHONE", 3)
-        self.company.iused_order_policy = "quotation"
-        order = self._receive(self._make_order(phone))
+        order = self.env["sale.order"].create(
+            {"partner_id": self.iused_partner.id, "order_line": [Command.create({"product_id": phone.id})]}
+        )
         self.assertEqual((order.state, self._served(phone)), ("draft", 3))
 
     def test_reserved_by_a_transfer_within_stock(self):

@@ -99,6 +99,15 @@ class TestDropshipping(IusedCase):
             (update.serial_number, update.tracking_reference, update.state), ("356938035643809", "3SDROP", "pending")
         )
 
+    def test_quotation_that_a_supplier_delivers_holds_no_pieces(self):
+        phone = self._make_phone("PHONE", 2)
+        self.company.iused_order_policy = "quotation"
+        order = self._receive(self._make_order(phone))
+        self.assertEqual(phone.iused_stock, 1)
+        order.order_line.route_ids = self.env.ref("stock_dropshipping.route_drop_shipping")
+        phone.invalidate_recordset()
+        self.assertEqual(phone.iused_stock, 2)
+
 
 @tagged("post_install", "-at_install")
 class TestBatches(IusedCase):
