@@ -1,4 +1,5 @@
 from . import (
+    account_fiscal_position,
     ir_http,
     iused_connection,
     iused_exchange,

@@ -12,6 +12,7 @@ class ResConfigSettings(models.TransientModel):
 
     iused_user_id = fields.Many2one(related="company_id.iused_user_id", readonly=False)
     iused_partner_id = fields.Many2one(related="company_id.iused_partner_id", readonly=False)
+    iused_partner_lacks_vat = fields.Boolean(compute="_compute_iused_partner_lacks_vat")
     iused_warehouse_ids = fields.Many2many(related="company_id.iused_warehouse_ids", readonly=False)
     iused_stock_buffer = fields.Integer(related="company_id.iused_stock_buffer", readonly=False)
     iused_purchase_pricelist_id = fields.Many2one(related="company_id.iused_purchase_pricelist_id", readonly=False)
@@ -56,6 +57,12 @@ class ResConfigSettings(models.TransientModel):
     iused_sftp_last_upload = fields.Datetime(related="iused_sftp_location_id.last_upload")
     iused_sftp_last_error = fields.Char(related="iused_sftp_location_id.last_error")
     iused_sftp_is_available = fields.Boolean(compute="_compute_iused_sftp_is_available")
+
+    @api.depends("iused_partner_id.vat", "iused_partner_id.country_id")
+    def _compute_iused_partner_lacks_vat(self):
+        for settings in self:
+            partner = settings.iused_partner_id
+            settings.iused_partner_lacks_vat = bool(partner) and not (partner.vat and partner.country_id)
 
     @api.depends("company_id")
     def _compute_iused_new_webhook_url(self):

@@ -17,6 +17,11 @@ class ResPartner(models.Model):
         customers = companies_sudo.search([("iused_partner_id", "in", self.ids)]).iused_partner_id
         return super(ResPartner, self - customers).signup_get_auth_param()
 
+    def _get_vat_required_valid(self, company=None):
+        """Whoever gets the goods, it is iUsed that buys them: its VAT number counts (see `_get_fiscal_position`)."""
+        buyer_id = self.env.context.get("iused_buyer_id")
+        return super(ResPartner, self.browse(buyer_id) if buyer_id else self)._get_vat_required_valid(company=company)
+
     @api.model
     def _iused_find_or_create_consumer(self, company, payload):
         """Return the contact of the consumer that an order goes to.

@@ -104,12 +104,64 @@ class SaleOrder(models.Model):
         self.ensure_one()
         if consumer == self.partner_shipping_id:
             return
+        moved_from, position = self.partner_shipping_id, self.fiscal_position_id
         # Odoo would ask for the deliveries' address to be changed by hand; that is done here.
         self.with_context(mail_activity_automation_skip=True).partner_shipping_id = consumer
+        self._iused_adapt_taxes(moved_from, position)
         pickings = self.picking_ids.filtered(lambda picking: picking.state not in ("done", "cancel"))
         pickings.partner_id = consumer
         pickings.move_ids.partner_id = consumer
         self.message_post(body=self.env._("iUsed changed the delivery address: %s", consumer.display_name))
+
+    def _iused_adapt_taxes(self, moved_from, position):
+        """Change fiscal position and taxes together after the delivery address changed, or neither.
+
+        Odoo itself takes the new address's position, and leaves the taxes. What was invoiced, or has a position that a
+        person chose, is left to a person.
+
+        :param moved_from: the consumer until now
+        :param position: the `account.fiscal.position` until now
+        """
+        judged = self.fiscal_position_id
+        if judged == position:
+            return
+        positions = self.env["account.fiscal.position"].with_company(self.company_id)
+        judged_before = positions._get_fiscal_position(self.partner_id, moved_from)
+        is_invoiced = self.invoice_ids.filtered(lambda invoice: invoice.state != "cancel")
+        if judged != judged_before == position and not is_invoiced:
+            self._iused_update_taxes()
+            return
+        self.fiscal_position_id = position
+        if judged != judged_before:
+            self._iused_tell_taxes(judged)
+
+    def _iused_update_taxes(self):
+        """Take the taxes of the fiscal position; what iUsed pays, excluding VAT, stays."""
+        prices = {line: line._iused_untaxed_price() for line in self.order_line if not line.display_type}
+        locked, self.locked = self.locked, False  # Odoo protects the taxes of a locked order
+        self.action_update_taxes()
+        for line, price in prices.items():
+            line.price_unit = line._iused_tax_adapted_price(
+                price, line.product_id, line.tax_ids, self.currency_id, self.partner_shipping_id
+            )
+        self.locked = locked
+
+    def _iused_tell_taxes(self, judged):
+        """Tell that a person has to decide about the taxes of an order whose address changed.
+
+        :param judged: the `account.fiscal.position` of the new address
+        """
+
+        def compose(env):
+            text = env._(
+                "iUsed changed the delivery address, to %(country)s, where Odoo would choose the fiscal position "
+                '"%(position)s". The order keeps its own: it was invoiced, or its position was chosen by hand.',
+                country=self.with_env(env).partner_shipping_id.country_id.name or "-",
+                position=judged.with_env(env).name or "-",
+            )
+            return env._("Check the taxes of this iUsed order"), text
+
+        self.env["iused.trouble"]._tell("taxes", self, compose)
 
     def _iused_has_shipped(self):
         """Tell whether any goods of the order have left for the customer."""

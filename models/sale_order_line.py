@@ -34,3 +34,11 @@ class SaleOrderLine(models.Model):
             price, currency=currency, quantity=1.0, product=product, partner=consumer
         )
         return totals["total_included"]
+
+    def _iused_untaxed_price(self):
+        """Return the price of one piece, excluding VAT."""
+        self.ensure_one()
+        if not any(self.tax_ids.flatten_taxes_hierarchy().mapped("price_include")):
+            return self.price_unit
+        totals = self.tax_ids.compute_all(self.price_unit, currency=self.currency_id, product=self.product_id)
+        return totals["total_excluded"]

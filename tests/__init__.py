@@ -35,6 +35,7 @@ from . import (
     test_shipment_routes,
     test_shipments,
     test_sourcing,
+    test_taxes,
     test_telling,
     test_tours,
     test_warehouses,

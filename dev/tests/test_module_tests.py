@@ -11,7 +11,7 @@ from bootstrap import DEV, ROOT
 from services import ADDON, BASE_MODULES, Postgres, base_database, odoo_once, write_config
 
 DATABASE = "iused_module_tests"
-MODULES = f"{BASE_MODULES},sale_mrp,stock_dropshipping,stock_picking_batch"
+MODULES = f"{BASE_MODULES},sale_mrp,stock_dropshipping,stock_picking_batch,l10n_be,l10n_de"
 
 
 def test_flows_of_other_addons():
