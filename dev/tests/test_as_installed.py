@@ -40,4 +40,6 @@ def test_round_trip_holds_and_nobody_is_bothered(postgres, installed):
     play(odoo, portal, database.key, database.name)
     assert postgres.query(TO_CONSUMERS, database.name) == []
     assert postgres.query("SELECT body FROM sms_sms", database.name) == []
-    assert postgres.query("SELECT subject, email_to FROM mail_mail", database.name) == []
+    mails = """SELECT message.subject, mail.email_to
+                 FROM mail_mail mail JOIN mail_message message ON message.id = mail.mail_message_id"""
+    assert postgres.query(mails, database.name) == []

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import round_trip
+from order_server import insist
 
 from portal import sample_order
 
@@ -32,25 +33,23 @@ def test_twenty_identical_pushes_at_once_are_one_order(refurbisher):
     methods = ["PUT", "POST", "PATCH", "POST"] * 5
 
     def push(method):
-        return refurbisher.portal.push_order(
-            refurbisher.odoo.url + ORDERS, refurbisher.key, order, method=method, timeout=60
-        )
+        return insist(refurbisher.odoo.url, refurbisher.key, method, "orders", order)
 
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(push, methods))
-    assert sorted(answer.status for answer in answers) == [200] * 19 + [201]
-    assert len({answer.body["external_order_id"] for answer in answers}) == 1
+        outcomes = list(pool.map(push, methods))
+    assert sorted(outcome.status for outcome in outcomes) == [200] * 19 + [201]
+    assert len({outcome.number for outcome in outcomes}) == 1
     assert refurbisher.query("SELECT COUNT(*) FROM sale_order WHERE iused_reference = 'IU-TWENTY'") == [(1,)]
 
 
 def test_orders_of_one_product_at_once_wait_for_each_other_instead_of_failing(refurbisher):
     def push(number):
         order = sample_order(f"IU-HOT-{number}", sku="IP12-64-WHT-C", price=149.0)
-        return refurbisher.portal.push_order(refurbisher.odoo.url + ORDERS, refurbisher.key, order, timeout=60)
+        return insist(refurbisher.odoo.url, refurbisher.key, "POST", "orders", order)
 
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(push, range(24)))
-    assert [answer.status for answer in answers] == [201] * 24
+        outcomes = list(pool.map(push, range(24)))
+    assert [outcome.status for outcome in outcomes] == [201] * 24
     # Odoo would replay them after waits that double, and give up after five tries.
     assert " tries left, try again" not in refurbisher.log.read_text(errors="replace")
 
