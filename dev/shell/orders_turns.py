@@ -23,7 +23,7 @@ def make(env, order):
             "zip": address["postal_code"],
             "city": address["city"],
             "country_id": env.ref("base.nl").id,
-            "email": address["email"],
+            "email": order["customer"]["email"],
             "phone": "+31612345678",
             "company_id": company.id,
             "category_id": [Command.link(env.ref("sale_iused.partner_category_consumer").id)],
