@@ -2,9 +2,11 @@ import hashlib
 import json
 import os
 import unicodedata
+from typing import NamedTuple
 
 from odoo import api, models
 from odoo.fields import Domain
+from odoo.models import BaseModel
 from odoo.tools import SQL
 from odoo.tools.translate import LazyTranslate
 
@@ -76,6 +78,19 @@ FAULTS = (
 # saves.
 FAST = "SET LOCAL work_mem = '256MB'; SET LOCAL jit = off"
 READY = SQL(" AND ".join(f"NOT ({condition})" for _code, _text, condition in FAULTS))
+
+
+class Places(NamedTuple):
+    """Where a company's pieces lie that are for sale: goods in input, in quality control or packed already are not.
+
+    :ivar company: the `res.company`
+    :ivar warehouses_sudo: its iUsed warehouses, by their sequence
+    :ivar location_ids: the internal locations below their stock locations
+    """
+
+    company: BaseModel
+    warehouses_sudo: BaseModel
+    location_ids: list
 
 
 class IusedOfferFeed(models.AbstractModel):
@@ -253,8 +268,9 @@ class IusedOfferFeed(models.AbstractModel):
 
     @api.model
     def _stock_join(self, company):
-        left = self._left_query(company)
-        if len(company.sudo()._iused_warehouses()) != 1:
+        places = self._places(company)
+        left = self._left_query(places)
+        if len(places.warehouses_sudo) != 1:
             left = SQL("SELECT product_id, SUM(pieces) AS pieces FROM (%s) part GROUP BY product_id", left)
         return SQL("LEFT JOIN (%s) stock ON stock.product_id = product.id", left)
 
@@ -371,17 +387,18 @@ class IusedOfferFeed(models.AbstractModel):
         )
 
     @api.model
-    def _stock_locations(self, company):
-        """Return the internal locations below the stock location of the company's iUsed warehouses.
+    def _places(self, company):
+        """Return where a company's pieces lie that are for sale, looked up once for all parts of a query.
 
-        Goods still in input or quality control, or already packed, lie beside it and are not for sale.
+        :rtype: Places
         """
         warehouses_sudo = company.sudo()._iused_warehouses()  # as everything here
-        return (
+        locations_sudo = (
             warehouses_sudo.env["stock.location"]
             .with_context(active_test=False)
             .search([("id", "child_of", warehouses_sudo.lot_stock_id.ids), ("usage", "=", "internal")], order="id")
         )
+        return Places(company, warehouses_sudo, locations_sudo.ids)
 
     @api.model
     def _pieces_told(self, buffer):
@@ -392,12 +409,13 @@ class IusedOfferFeed(models.AbstractModel):
         return SQL("GREATEST(0, COALESCE(stock.pieces, 0) - %s)::bigint", buffer)
 
     @api.model
-    def _left_query(self, company, products=None):
+    def _left_query(self, places, products=None):
         """Return the query of what can be sold of each product from each of the company's iUsed warehouses, in pieces.
 
         The one rule of what is left where: of the feed, of what is short, and of who delivers an order. What one
         warehouse has promised too much does not lie in another.
 
+        :param Places places: the company's
         :param products: only these `product.product`
         """
         wanted = SQL("TRUE") if products is None else SQL("product_id = ANY(%s)", products.ids)
@@ -409,20 +427,19 @@ class IusedOfferFeed(models.AbstractModel):
                  FROM (SELECT * FROM (%(stock)s) AS stocks WHERE %(wanted)s) stock
             LEFT JOIN (SELECT * FROM (%(demand)s) AS demands WHERE %(wanted)s) demand
                    ON demand.product_id = stock.product_id AND demand.warehouse_id = stock.warehouse_id""",
-            stock=self._stock_query(company),
-            demand=self._demand_query(company),
+            stock=self._stock_query(places),
+            demand=self._demand_query(places),
             wanted=wanted,
         )
 
     @api.model
-    def _warehouse_of(self, company, table):
+    def _warehouse_of(self, places, table):
         """Return the expression of the warehouse of a row's location, and the join it needs: none where there is one.
 
         :param str table: the alias of the rows' table
         """
-        warehouses_sudo = company.sudo()._iused_warehouses()
-        if len(warehouses_sudo) == 1:
-            return SQL("%s", warehouses_sudo.id), SQL()
+        if len(places.warehouses_sudo) == 1:
+            return SQL("%s", places.warehouses_sudo.id), SQL()
         place_field = self.env["stock.location"]._fields["warehouse_id"]
         return (
             SQL("place.warehouse_id", to_flush=place_field),
@@ -430,14 +447,14 @@ class IusedOfferFeed(models.AbstractModel):
         )
 
     @api.model
-    def _stock_query(self, company):
+    def _stock_query(self, places):
         """Return the query of what lies where and what of it is reserved, in pieces; consigned goods left out.
 
         Most rows are a device, of one piece. Counting rows, and adding what the others have more or less than that,
         takes half the time of adding them all as decimal numbers.
         """
         quants_sudo = self.env["stock.quant"].sudo()
-        warehouse, join = self._warehouse_of(company, "quant")
+        warehouse, join = self._warehouse_of(places, "quant")
         return SQL(
             """SELECT product_id,
                       %(warehouse)s AS warehouse_id,
@@ -451,41 +468,40 @@ class IusedOfferFeed(models.AbstractModel):
             join=join,
             quantity=quants_sudo._field_to_sql("quant", "quantity"),
             reserved=quants_sudo._field_to_sql("quant", "reserved_quantity"),
-            condition=self._quant_condition(company),
+            condition=self._quant_condition(places),
         )
 
     @api.model
-    def _quant_condition(self, company):
+    def _quant_condition(self, places):
         return SQL(
             "quant.location_id = ANY(%s) AND (quant.owner_id IS NULL OR quant.owner_id = %s)",
-            self._stock_locations(company).ids,
-            company.partner_id.id,
+            places.location_ids,
+            places.company.partner_id.id,
         )
 
     @api.model
-    def _demand_query(self, company):
+    def _demand_query(self, places):
         """Return the query of what will be taken from where, in pieces, reserved or not."""
         return SQL(
             """SELECT product_id, warehouse_id, SUM(quantity) AS quantity
                  FROM (%s) AS part
              GROUP BY product_id, warehouse_id""",
-            self._demands_query(company),
+            self._demands_query(places),
         )
 
     @api.model
-    def _demands_query(self, company):
+    def _demands_query(self, places):
         """Return the query of each demand: `product_id`, `warehouse_id`, `quantity` in pieces."""
-        return SQL("%s UNION ALL %s", self._move_query(company), self._quotation_query(company))
+        return SQL("%s UNION ALL %s", self._move_query(places), self._quotation_query(places))
 
     @api.model
-    def _move_query(self, company):
+    def _move_query(self, places):
         """Return the query of what confirmed moves will take.
 
         One that is made to order takes what came in for it, which Odoo reserves for it at once, and nothing else.
         """
         moves_sudo = self.env["stock.move"].sudo()
-        locations = self._stock_locations(company).ids
-        warehouse, join = self._warehouse_of(company, "move")
+        warehouse, join = self._warehouse_of(places, "move")
         return SQL(
             """SELECT move.product_id,
                       %(warehouse)s AS warehouse_id,
@@ -502,11 +518,11 @@ class IusedOfferFeed(models.AbstractModel):
             demand_in_unit=moves_sudo._field_to_sql("move", "product_uom_qty"),
             reserved=moves_sudo._field_to_sql("move", "quantity"),  # in the move's unit, too
             state=moves_sudo._field_to_sql("move", "state"),
-            locations=locations,
+            locations=places.location_ids,
         )
 
     @api.model
-    def _quotation_query(self, company):
+    def _quotation_query(self, places):
         """Return the query of what iUsed's orders will take that a person has not confirmed yet."""
         orders_sudo, lines_sudo = self.env["sale.order"].sudo(), self.env["sale.order.line"].sudo()
         return SQL(
@@ -525,26 +541,26 @@ class IusedOfferFeed(models.AbstractModel):
             quantity=lines_sudo._field_to_sql("line", "product_uom_qty"),
             unit=lines_sudo._field_to_sql("line", "product_uom_id"),
             state=orders_sudo._field_to_sql("quotation", "state"),
-            company=company.id,
-            warehouses=company.sudo()._iused_warehouses().ids,
+            company=places.company.id,
+            warehouses=places.warehouses_sudo.ids,
             storable=self.env["product.template"].sudo()._field_to_sql("template", "is_storable"),
-            made_to_order=self._made_to_order_condition(company),
+            made_to_order=self._made_to_order_condition(places),
         )
 
     @api.model
-    def _made_to_order_condition(self, company):
+    def _made_to_order_condition(self, places):
         """Return the condition that a `line` of a quotation will take nothing from stock, by its routes.
 
         As Odoo's forecast on a line does (`is_mto`): the line's own routes decide, else those of product and category.
         """
         rules_sudo = self.env["stock.rule"].sudo()
         rules_sudo = rules_sudo.search(
-            Domain("company_id", "in", (False, company.id))
+            Domain("company_id", "in", (False, places.company.id))
             & Domain("route_id.active", "=", True)
             & (
                 Domain("procure_method", "=", "make_to_order")
                 & Domain("action", "in", ("pull", "pull_push"))
-                & Domain("location_src_id", "in", company.sudo()._iused_warehouses().lot_stock_id.ids)
+                & Domain("location_src_id", "in", places.warehouses_sudo.lot_stock_id.ids)
                 | Domain("action", "in", ("buy", "manufacture")) & Domain("location_dest_id.usage", "=", "customer")
             )
         )
@@ -592,7 +608,8 @@ class IusedOfferFeed(models.AbstractModel):
     @api.model
     def _state_query(self, company):
         """Return the query of one row that changes when a row does that an offer depends on. See `_fingerprint`."""
-        warehouse, join = self._warehouse_of(company, "quant")
+        places = self._places(company)
+        warehouse, join = self._warehouse_of(places, "quant")
         written = [
             "product_product",
             "product_template",
@@ -634,8 +651,8 @@ class IusedOfferFeed(models.AbstractModel):
             sums=SQL(", ").join(sums),
             place=SQL("product_id + (%s::bigint << 32)", warehouse),
             join=join,
-            quants=self._quant_condition(company),
-            demands=self._demands_query(company),
+            quants=self._quant_condition(places),
+            demands=self._demands_query(places),
         )
 
     # Readiness -----------------------------------------------------------------------------------------------------
@@ -674,7 +691,7 @@ class IusedOfferFeed(models.AbstractModel):
                  FROM product_product product
             LEFT JOIN (%(left)s) rest ON rest.product_id = product.id
                 WHERE product.id = ANY(%(products)s) AND NOT %(kit)s""",
-            left=self._left_query(company, products),
+            left=self._left_query(self._places(company), products),
             products=products.ids,
             kit=self._kit_condition(company),
         )

@@ -208,6 +208,8 @@ class ProductProduct(models.Model):
         :param codes: texts
         :return: dict of code to the current company's products, where there are any
         """
+        if not codes:
+            return {}
         domain = Domain.OR(Domain(name, "in", list(codes)) for name in names)
         domain &= Domain(self._check_company_domain(self.env.company)) & Domain("sale_ok", "=", True)
         needed = ["default_code", "barcode", "iused_ean", "iused_offered", "iused_purchase_price"]
