@@ -86,11 +86,13 @@ class Places(NamedTuple):
     :ivar company: the `res.company`
     :ivar warehouses_sudo: its iUsed warehouses, by their sequence
     :ivar location_ids: the internal locations below their stock locations
+    :ivar has_quotations: whether orders of iUsed wait for somebody to confirm them; mostly there are none
     """
 
     company: BaseModel
     warehouses_sudo: BaseModel
     location_ids: list
+    has_quotations: bool
 
 
 class IusedOfferFeed(models.AbstractModel):
@@ -398,7 +400,11 @@ class IusedOfferFeed(models.AbstractModel):
             .with_context(active_test=False)
             .search([("id", "child_of", warehouses_sudo.lot_stock_id.ids), ("usage", "=", "internal")], order="id")
         )
-        return Places(company, warehouses_sudo, locations_sudo.ids)
+        quotations = warehouses_sudo.env["sale.order"].search_count(
+            [("company_id", "=", company.id), ("iused_reference", "!=", False), ("state", "in", ("draft", "sent"))],
+            limit=1,
+        )
+        return Places(company, warehouses_sudo, locations_sudo.ids, bool(quotations))
 
     @api.model
     def _pieces_told(self, buffer):
@@ -492,6 +498,8 @@ class IusedOfferFeed(models.AbstractModel):
     @api.model
     def _demands_query(self, places):
         """Return the query of each demand: `product_id`, `warehouse_id`, `quantity` in pieces."""
+        if not places.has_quotations:
+            return self._move_query(places)
         return SQL("%s UNION ALL %s", self._move_query(places), self._quotation_query(places))
 
     @api.model

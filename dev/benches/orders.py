@@ -125,14 +125,12 @@ def main(arguments):
             pushed, made = (statistics.median(turns[name]) for name in ("pushed", "made"))
             figures = {
                 "ratios": {"vs_orm": round(pushed / made, 3)},
-                "seconds": {
-                    "push": round(pushed, 4),
-                    "orm": round(made, 4),
-                    "largest": round(measure_largest(odoo.url, known), 2),
-                },
+                "seconds": {"push": round(pushed, 4), "orm": round(made, 4)},
                 "throughput": measure_throughput(odoo.url, known),
                 "distinct_orders": count_distinct_orders(postgres, odoo.url, known),
             }
+            # The last one: it takes all the stock, and Odoo would tell somebody that each later order is short.
+            figures["seconds"]["largest"] = round(measure_largest(odoo.url, known), 2)
         postgres.drop(DATABASE)
     print(json.dumps(figures, indent=2))
     if options.json:
