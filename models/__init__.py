@@ -18,6 +18,7 @@ from . import (
     res_company,
     res_config_settings,
     res_partner,
+    res_partner_category,
     res_users,
     res_users_apikeys,
     sale_order,

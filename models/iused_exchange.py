@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
+from odoo.tools import format_datetime
 
 from ..const import ROUTE_PREFIX
 from ..tools.order_payload import MAX_REFERENCE, JsonError, cut, parse_json, read_reference
@@ -444,6 +445,15 @@ class IusedExchange(models.Model):
         company_sudo = exchange_sudo.company_id
         if exchange_sudo.state != "refused" or not company_sudo.iused_user_id:
             raise UserError(self.env._("Only what was refused can be processed again."))
+        later = exchange_sudo._find_later()
+        if later:
+            raise UserError(
+                self.env._(
+                    "iUsed pushed order %(reference)s again on %(moment)s: process that push, as the last one counts.",
+                    reference=exchange_sudo.reference,
+                    moment=format_datetime(self.env, later.create_date, dt_format="short"),
+                )
+            )
         if (exchange_sudo.request_body or "").endswith(CUT):
             raise UserError(self.env._("The order was too long to be kept. Ask iUsed to push it again."))
         push = {name: exchange_sudo[name] for name in ("method", "path", "request_body", "idempotency_key")} | {
@@ -467,6 +477,19 @@ class IusedExchange(models.Model):
         )
         exchanges_sudo.filtered(lambda exchange: exchange.state == "refused")._settle(order)
         return order.with_env(self.env)._get_records_action()
+
+    def _find_later(self):
+        """Return the last push of the same order after this one, or none."""
+        self.ensure_one()
+        if not self.reference:
+            return self.browse()
+        domain = [
+            ("company_id", "=", self.company_id.id),
+            ("kind", "=", "order"),
+            ("reference", "=", self.reference),
+            ("id", ">", self.id),
+        ]
+        return self.search(domain, order="id desc", limit=1)
 
     @api.autovacuum
     def _gc_exchanges(self):

@@ -268,7 +268,9 @@ class IusedOrderInbox(models.AbstractModel):
         if shortages and company.iused_shortage_policy == "refuse":
             raise problem(409, f"Order {payload.order_id} is refused: stock is short.", errors=shortages)
         try:
-            order = self.env["sale.order"].create(self._prepare_order(company, payload, items, left))
+            # The salesperson of every order need not be told that each is theirs.
+            orders = self.env["sale.order"].with_context(mail_auto_subscribe_no_notify=True)
+            order = orders.create(self._prepare_order(company, payload, items, left)).with_env(self.env)
         except UniqueViolation as error:
             # Somebody gave the reference to another order after our snapshot: look again in a new transaction.
             raise ConcurrencyError(f"iUsed order {payload.order_id} was made meanwhile") from error
@@ -473,6 +475,7 @@ class IusedOrderInbox(models.AbstractModel):
             self.env["account.fiscal.position"].with_company(company)._get_fiscal_position(partner, delivery=consumer)
         )
         warehouse, shares = self._choose_warehouses(company, items, left)
+        source = self.env.ref("sale_iused.utm_source_iused", raise_if_not_found=False)  # anybody may delete it
         values = {
             "company_id": company.id,
             "partner_id": partner.id,
@@ -482,7 +485,7 @@ class IusedOrderInbox(models.AbstractModel):
             "pricelist_id": False,
             "warehouse_id": warehouse,
             "carrier_id": company.iused_carrier_id.id,
-            "source_id": self.env.ref("sale_iused.utm_source_iused").id,
+            "source_id": source and source.id,
             "origin": f"iUsed {payload.order_id}",
             "client_order_ref": payload.order_id,
             # Noon is that day in all of Europe.
@@ -549,6 +552,7 @@ class IusedOrderInbox(models.AbstractModel):
             "price_unit": self.env["sale.order.line"]._iused_tax_adapted_price(
                 item.price, product, taxes, company.currency_id, consumer
             ),
+            "technical_price_unit": 0.0,  # as if typed: Odoo would take the list price with another quantity
             "discount": 0.0,
             "iused_line_reference": item.line.line_id or False,
         }
@@ -655,9 +659,10 @@ class IusedOrderInbox(models.AbstractModel):
             if order._iused_has_shipped():
                 raise problem(409, f"Order {reference} ({order.name}) has shipped and cannot be cancelled any more.")
             order.action_unlock()
+            in_hand = order._iused_in_hand()
             # Odoo tells of what was bought or made for it, where there is somebody to tell.
             order.with_context(iused_responsible_id=company._iused_responsible().id).action_cancel()
-            order._iused_tell_cancelled()
+            order._iused_tell_cancelled(in_hand)
             order.message_post(body=self.env._("iUsed cancelled the order."))
         return order
 

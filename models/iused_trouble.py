@@ -189,6 +189,7 @@ class IusedTrouble(models.Model):
         quotation = Domain("state", "in", ("draft", "sent"))
         return {
             "prices": quotation,
+            "withdrawn": quotation,
             "unconfirmed": quotation,
             "short": quotation | self.env["iused.overview"]._lacking_domain(),
             "update_waits": Domain("iused_update_ids.state", "=", "waiting"),

@@ -20,13 +20,14 @@ class ResPartner(models.Model):
         return super(ResPartner, self - self._iused_filtered()).signup_prepare(signup_type=signup_type)
 
     def _iused_filtered(self):
-        """Return those of the contacts that are iUsed: the customers, and the users that its calls act as."""
+        """Return those of the contacts that are iUsed: the customers, their people, and whom its calls act as."""
         companies_sudo = self.env["res.company"].sudo()  # who may post on an order need not read settings
+        concerned = self | self.commercial_partner_id
         companies_sudo = companies_sudo.search(
-            ["|", ("iused_partner_id", "in", self.ids), ("iused_user_id.partner_id", "in", self.ids)]
+            ["|", ("iused_partner_id", "in", concerned.ids), ("iused_user_id.partner_id", "in", concerned.ids)]
         )
         ours = companies_sudo.iused_partner_id | companies_sudo.iused_user_id.partner_id
-        return self & ours.with_env(self.env)
+        return self.filtered(lambda contact: contact in ours or contact.commercial_partner_id in ours)
 
     def _get_vat_required_valid(self, company=None):
         """Whoever gets the goods, it is iUsed that buys them: its VAT number counts (see `_get_fiscal_position`)."""
@@ -44,7 +45,18 @@ class ResPartner(models.Model):
         :param payload: a `tools.order_payload.Order`; the reader lends its address what the customer has more
         """
         values = self._iused_prepare_consumer(company, payload.shipping_address)
-        keys = ("company_id", "name", "email", "street", "street2", "zip", "city", "state_id", "country_id")
+        keys = (
+            "company_id",
+            "name",
+            "company_name",
+            "email",
+            "street",
+            "street2",
+            "zip",
+            "city",
+            "state_id",
+            "country_id",
+        )
         tag = self.env.ref("sale_iused.partner_category_consumer")
         domain = Domain.AND(Domain(key, "=", values[key]) for key in keys) & Domain("category_id", "in", tag.ids)
         if consumer := self.search(domain, limit=1, order="id"):
@@ -59,7 +71,7 @@ class ResPartner(models.Model):
         """Tell whether this contact is what an order says of its consumer; parameters as above."""
         self.ensure_one()
         values = self._iused_prepare_consumer(company, payload.shipping_address)
-        names = ["name", "email", "phone", "street", "street2", "zip", "city", "state_id", "country_id"]
+        names = ["name", "company_name", "email", "phone", "street", "street2", "zip", "city", "state_id", "country_id"]
         [known] = self.read(names, load=None)
         return all(known[name] == values[name] for name in names)
 

@@ -184,8 +184,39 @@ class SaleOrder(models.Model):
         text = env._("Order %s of iUsed goes to another address now.", self.name)
         return env._("iUsed changed a delivery address"), "\n".join([text, *todo])
 
-    def _iused_tell_cancelled(self):
-        """Tell who buys of a cancelled order whose goods a vendor would ship; Odoo does so only once that is agreed."""
+    def _iused_in_hand(self):
+        """Return names of what people have done for the order already: picked it, printed a label, invoiced it."""
+        self.ensure_one()
+        pickings = self.picking_ids.filtered(
+            lambda picking: (
+                picking.state == "done"
+                or (picking.state != "cancel" and (picking.printed or picking.carrier_tracking_ref))
+            )
+        )
+        invoices = self.invoice_ids.filtered(lambda invoice: invoice.state == "posted")
+        return [
+            *(" ".join(filter(None, (picking.name, picking.carrier_tracking_ref))) for picking in pickings),
+            *invoices.mapped("name"),
+        ]
+
+    def _iused_tell_cancelled(self, in_hand):
+        """Tell of what a cancelled order leaves to be done.
+
+        Who buys is told of goods that a vendor would ship; Odoo does so only once that is agreed.
+
+        :param list in_hand: of `_iused_in_hand`, before it was cancelled
+        """
+        if in_hand:
+            self.env["iused.trouble"]._tell(
+                "cancelled",
+                self,
+                lambda env: (
+                    env._("iUsed cancelled an order that was in hand already"),
+                    env._(
+                        "Do not ship it, put back what was picked, and credit what was invoiced: %s", ", ".join(in_hand)
+                    ),
+                ),
+            )
         for purchase in self._iused_dropshipments():
             if purchase.state != "purchase":
                 self.env["iused.trouble"]._tell(

@@ -198,7 +198,7 @@ class StockPicking(models.Model):
         if self.printed:
             todo.append(lambda env: env._("This transfer was printed with the old address: print it again."))
         if todo:
-            self.env["iused.trouble"]._tell(
+            self.env["iused.trouble"]._tell_anew(
                 "address", self, lambda env: order._iused_describe_move(env, *(line(env) for line in todo))
             )
 

@@ -6,6 +6,7 @@ from . import (
     test_devices_back,
     test_devices_off,
     test_exchange_log,
+    test_found_from_outside,
     test_health,
     test_hostile_peers,
     test_identifiers,
