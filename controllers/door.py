@@ -149,6 +149,7 @@ def through_the_door(call):
             return _refuse(unauthorized(), environ, start_response)
         door = POLLS if path.startswith(f"{ROUTE_PREFIX}/offers") else OTHERS
         try:
+            environ["iused.door"] = True
             with door.passed(), _timely_body(environ):
                 answer = Answer(call, self, environ)
         except Full:

@@ -14,7 +14,9 @@ from odoo.sql_db import PoolError
 from odoo.tools import real_time
 
 from ..const import ROUTE_PREFIX
+from ..tools.order_payload import cut
 from ..tools.problem import is_problem, problem
+from .iused_exchange import LONGEST_DETAIL
 
 _logger = logging.getLogger(__name__)
 
@@ -73,6 +75,8 @@ class IrHttp(models.AbstractModel):
 
         :raises werkzeug.exceptions.HTTPException: 401 without a valid key, 503 where the database failed
         """
+        if "iused.door" not in request.httprequest.environ:
+            raise NotFound  # by another address, such as one with a language, which the door does not know
         try:
             cls._iused_let_in()
         except (Error, PoolError) as error:
@@ -211,7 +215,7 @@ class IrHttp(models.AbstractModel):
         if answer.status_code >= 400:
             # PostgreSQL takes no NUL, which a refused parameter's name may hold.
             words = exchanges._describe(answer.get_data(as_text=True))
-            values["detail"] = words.replace("\n", " ").replace("\0", "\ufffd")
+            values["detail"] = cut(words.replace("\n", " ").replace("\0", "\ufffd"), LONGEST_DETAIL)
         try:
             # Nothing was written, and no snapshot must be kept while another connection writes.
             request.env.cr.rollback()

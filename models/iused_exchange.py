@@ -478,6 +478,12 @@ class IusedExchange(models.Model):
         exchanges_sudo.filtered(lambda exchange: exchange.state == "refused")._settle(order)
         return order.with_env(self.env)._get_records_action()
 
+    @api.model
+    def _was_cancelled(self, company, reference):
+        """Tell whether iUsed cancelled an order that was not known then: refused, or still on its way."""
+        domain = [("company_id", "=", company.id), ("kind", "=", "order"), ("reference", "=", reference)]
+        return bool(self.search_count([*domain, ("status", "=", 404)], limit=1))
+
     def _find_later(self):
         """Return the last push of the same order after this one, or none."""
         self.ensure_one()

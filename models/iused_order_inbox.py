@@ -157,6 +157,10 @@ class IusedOrderInbox(models.AbstractModel):
         if known:
             self._receive_again(known, payload)
             return known, False
+        if self.env["iused.exchange"]._was_cancelled(company, payload.order_id):
+            raise problem(
+                409, f"Order {payload.order_id} was cancelled before it came; a new order needs a new reference."
+            )
         return self._make(company, payload), True
 
     # Taking turns ----------------------------------------------------------------------------------------------------
@@ -486,6 +490,9 @@ class IusedOrderInbox(models.AbstractModel):
             "warehouse_id": warehouse,
             "carrier_id": company.iused_carrier_id.id,
             "source_id": source and source.id,
+            # Nobody confirms it in the portal, whoever gets in there.
+            "require_signature": False,
+            "require_payment": False,
             "origin": f"iUsed {payload.order_id}",
             "client_order_ref": payload.order_id,
             # Noon is that day in all of Europe.

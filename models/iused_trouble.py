@@ -70,19 +70,20 @@ class IusedTrouble(models.Model):
     # Telling people --------------------------------------------------------------------------------------------------
 
     @api.model
-    def _tell(self, kind, record, compose, about=""):
+    def _tell(self, kind, record, compose, about="", user=None):
         """Give who is responsible for iUsed an activity on a record, unless the same trouble has an open one.
 
         :param str kind: what the trouble is
         :param record: on which somebody has to look: it has activities and a company
         :param compose: what to say: gets an environment in the reader's language, returns summary and plain text
         :param str about: what the trouble is about, where that is not the record: it is told once on all of them
+        :param user: who is told, where that is not who is responsible for iUsed
         :return: the open `mail.activity`; none where nobody can be told, which is logged and stops nothing
         """
         key = self._activity_key(kind, record, about)
-        if told := self._find_told(key):
+        if told := self._find_told(key, record, about):
             return told
-        user = record.company_id._iused_responsible()
+        user = (user and user.filtered("active")) or record.company_id._iused_responsible()
         record = record.with_context(lang=user.lang, tz=user.tz)
         try:
             with self.env.cr.savepoint():
@@ -103,7 +104,7 @@ class IusedTrouble(models.Model):
     @api.model
     def _tell_anew(self, kind, record, compose, about=""):
         """Tell of a trouble that may have grown: an open activity says how it is by now. Otherwise as `_tell`."""
-        if told := self._find_told(self._activity_key(kind, record, about)):
+        if told := self._find_told(self._activity_key(kind, record, about), record, about):
             for activity in told:
                 reader = self.with_context(lang=activity.user_id.lang, tz=activity.user_id.tz)
                 activity.note = plaintext2html(self._shorten(compose(reader.env)[1]))
@@ -116,7 +117,7 @@ class IusedTrouble(models.Model):
 
         :param compose: what to say: gets an environment in the reader's language, returns plain text
         """
-        for activity in self._find_told(self._activity_key(kind, record, about)):
+        for activity in self._find_told(self._activity_key(kind, record, about), record, about):
             activity.action_feedback(feedback=compose(self.with_context(lang=activity.user_id.lang).env))
 
     @api.model
@@ -131,9 +132,12 @@ class IusedTrouble(models.Model):
         return f"{kind} {about or f'{record._name},{record.id}'}"
 
     @api.model
-    def _find_told(self, key):
+    def _find_told(self, key, record, about):
+        domain = [("iused_key", "=", key)]
+        if not about:  # anybody may make an activity with any key, but not on a record that is still to come
+            domain += [("res_model", "=", record._name), ("res_id", "=", record.id)]
         # Whoever meets a trouble need not see the activities of who is responsible.
-        return self.env["mail.activity"].sudo().search([("iused_key", "=", key)])
+        return self.env["mail.activity"].sudo().search(domain)
 
     # Looking for troubles --------------------------------------------------------------------------------------------
 

@@ -115,17 +115,20 @@ class SaleOrder(models.Model):
         """Send the goods that have not left to another consumer, whoever ships them."""
         self.ensure_one()
         former = self.partner_shipping_id
-        if consumer == former:
+        # A person may have changed the order alone: its deliveries follow all the same.
+        moves = self._iused_moves_to(former).filtered(lambda move: move.partner_id != consumer)
+        purchases = [each for each in self._iused_dropshipments() if each.dest_address_id != consumer]
+        if consumer != former:
+            position = self.fiscal_position_id
+            # Odoo would ask for the deliveries' address to be changed by hand; that is done here.
+            self.with_context(mail_activity_automation_skip=True).partner_shipping_id = consumer
+            self._iused_adapt_taxes(former, position)
+        elif not moves and not purchases:
             return
-        position = self.fiscal_position_id
-        # Odoo would ask for the deliveries' address to be changed by hand; that is done here.
-        self.with_context(mail_activity_automation_skip=True).partner_shipping_id = consumer
-        self._iused_adapt_taxes(former, position)
-        moves = self._iused_moves_to(former)
         moves.partner_id = consumer
         for picking in moves.picking_id:
             picking._iused_change_consumer(self, consumer)
-        for purchase in self._iused_dropshipments():
+        for purchase in purchases:
             self._iused_readdress(purchase, consumer)
         self.message_post(body=self.env._("iUsed changed the delivery address: %s", consumer.display_name))
 
@@ -173,6 +176,7 @@ class SaleOrder(models.Model):
                         "This purchase is for other orders too, and not readdressed: see to it with the vendor."
                     ),
                 ),
+                user=purchase.user_id,
             )
 
     def _iused_describe_move(self, env, *todo):
@@ -226,6 +230,7 @@ class SaleOrder(models.Model):
                         env._("iUsed cancelled an order"),
                         env._("Order %s of iUsed was cancelled: do not have its goods shipped.", self.name),
                     ),
+                    user=purchase.user_id,
                 )
 
     def _iused_adapt_taxes(self, moved_from, position):

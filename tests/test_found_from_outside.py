@@ -135,3 +135,49 @@ class TestFoundFromOutside(IusedHttpCase):
             document["shipping_address"]["street"] = f"Street of {tracking}"
             self.assertEqual(self._push(document).status_code, 200)
         self.assertIn("3SLATER", order.picking_ids.activity_ids.note)
+
+    def test_delivery_follows_an_address_that_a_person_set_on_the_order_alone(self):
+        document = self._make_order(self.phone)
+        order = self._receive(document)
+        first = order.partner_shipping_id
+        street = document["shipping_address"]["street"]
+        document["shipping_address"]["street"] = "Bstraat"
+        self.assertEqual(self._push(document).status_code, 200)
+        document["shipping_address"]["street"] = street
+        self.assertEqual(self._push(document).status_code, 409, "it may be a late repeat")
+        order.partner_shipping_id = first
+        self.assertEqual(self._push(document).status_code, 200)
+        self.assertEqual((order.picking_ids.partner_id, order.picking_ids.move_ids.partner_id), (first, first))
+
+    def test_order_that_was_cancelled_before_it_came_is_not_taken_in(self):
+        document = self._make_order(self.phone)
+        self.assertEqual(self._push({"order_id": document["order_id"], "status": "cancelled"}).status_code, 404)
+        self.assertProblem(self._push(document), 409)
+        self.assertFalse(self.env["sale.order"].search([("iused_reference", "=", document["order_id"])]))
+        self.assertEqual(self._push(self._make_order(self.phone)).status_code, 201)
+
+    def test_order_is_not_confirmed_by_a_signature_in_the_portal(self):
+        order = self._receive(self._make_order(self.phone))
+        self.assertFalse(order.require_signature or order.require_payment)
+
+    def test_orders_are_taken_in_at_our_own_address_alone(self):
+        answer = self.url_open(
+            "/en/iused/v1/orders", method="POST", data="{}", headers={"Authorization": f"Bearer {self.key}"}
+        )
+        self.assertProblem(answer, 404)
+
+    def test_activity_of_somebody_else_does_not_keep_a_trouble_from_being_told(self):
+        colleague = self._new_user("colleague", "stock.group_stock_user")
+        coming = self._receive(self._make_order(self.phone)).id + 1
+        self.env["mail.activity"].with_user(colleague).create(
+            {"summary": "x", "user_id": colleague.id, "iused_key": f"prices sale.order,{coming}"}
+        )
+        document = self._make_order(self.phone)
+        document["lines"][0]["price"] = 1.0
+        order = self._receive(document)
+        self.assertEqual((order.id, order.activity_ids.user_id), (coming, self.responsible))
+
+    def test_words_about_a_refused_poll_have_an_end(self):
+        self._call("GET", "/offers?" + "&".join(f"{'p' * 90}{number}=1" for number in range(90)))
+        row = self.env["iused.exchange"].search([("kind", "=", "offers")], limit=1)
+        self.assertLessEqual(len(row.detail), 1000)

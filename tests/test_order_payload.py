@@ -775,6 +775,38 @@ class TestRefusals(PayloadCase):
         self.assertEqual(reader.read_order(event), reader.Order(order_id="7", status="cancelled"))
         self.assertEqual(list(self.faults({"status": "cancelled"}, require_reference=False)), [""])
 
+    def test_what_may_mean_a_cancellation_is_never_an_order_to_deliver(self):
+        for status in (
+            "cancelled by customer",
+            "order_cancelled",
+            "Annulled",
+            "Stornierung",
+            "refunded",
+            "on hold",
+            "payment_failed",
+        ):
+            with self.subTest(status=status):
+                self.assertFault({"status": status}, "/status", "may mean that nothing is to be delivered")
+        for around, pointer in (
+            ({"status": "cancellation_requested"}, "/status"),
+            ({"event": "order.cancelled"}, "/event"),
+            ({"event_type": "ORDER_CANCELED"}, "/event_type"),
+            ({"action": "cancel"}, "/action"),
+        ):
+            with self.subTest(around=around):
+                self.assertEqual(list(self.faults({**around, "order": self.document()})), [pointer])
+
+    def test_a_cancellation_may_be_told_around_the_order(self):
+        for document in (
+            {"status": "cancelled", "order": self.document()},
+            {"status": "Cancelled", "data": {"order": self.document({"status": "paid"})}},
+        ):
+            self.assertEqual(reader.read_order(document).status, "cancelled")
+
+    def test_other_words_of_a_status_do_no_harm(self):
+        for changes in ({"status": "paid"}, {"status": "new", "type": "dropship"}, {"event": "order.created"}):
+            self.assertEqual(len(reader.read_order(self.document(changes)).lines), len(self.document()["lines"]))
+
     def test_other_statuses_are_passed_on(self):
         self.assertEqual(self.read({"status": "New"}).status, "new")
 

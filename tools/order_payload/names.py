@@ -193,6 +193,9 @@ NAME_PARTS = ("first_name", "infix", "last_name")
 PERSON = (*NAME_PARTS, "name", "company", "phone", "email")  # may be one object further out than the street
 ENVELOPES = ("order", "orders", "data", "payload", "body", "object")
 CANCELLED = ("cancelled", "canceled", "cancel", "cancelation", "cancellation", "geannuleerd", "storniert")
+# In a word that is none of these, but may mean the same, or that nothing is to be delivered.
+CANCELLING = ("cancel", "annul", "annuleer", "storn", "refund", "reject", "declin", "void", "fail", "hold")
+EVENTS = ("event", "eventname", "eventtype", "type", "topic", "action")  # which say what happened to an order
 NOT_OF_A_PRODUCT = ("id", "name", "title", "description")  # in a flat order: of the order or a person
 
 FIELDS = (*TABLE, "shipping_address", "lines")

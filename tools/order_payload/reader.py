@@ -8,7 +8,10 @@ from zoneinfo import ZoneInfo
 
 from .limits import MAX_DETAIL, MAX_FAULTS, MAX_LINES, MAX_NOTE
 from .names import (
+    CANCELLED,
+    CANCELLING,
     ENVELOPES,
+    EVENTS,
     FIELDS,
     LINE_FIELDS,
     LINES,
@@ -25,6 +28,14 @@ from .nodes import Node, plain_name, pointer_of, steps_of
 from .order import Address, Fault, Line, Order, PayloadError, Row
 from .values import PARSERS, Refused, read_reference_value, to_decimal
 from .words import cut, kind_of, more_faults, quote, some_of
+
+
+def _read_word(node):
+    return " ".join(node.value.split()).lower()
+
+
+def _means_cancelled(node):
+    return isinstance(node.value, str) and any(stem in node.value.lower() for stem in CANCELLING)
 
 
 def read_order(document, **options):
@@ -214,7 +225,7 @@ class Reader:
             return None
         self.order = order
         top = [(order, "")]
-        values = {"order_id": self.read_reference(), "status": self.field("status", top) or ""}
+        values = {"order_id": self.read_reference(), "status": self.read_status()}
         cancelled = values["status"] == "cancelled"
         missing = not values["order_id"] and not self.has_fault("order_id")
         if missing and (self.require_reference or cancelled):
@@ -227,6 +238,34 @@ class Reader:
             **values,
             pointers={label: node.pointer for label, (node, _value) in self.seen.items() if node and "[" not in label},
         )
+
+    def read_status(self):
+        """Return the status of the order, be it told in the order or around it.
+
+        What may mean that the order is cancelled, but does not say so in a word that is known, is never taken for an
+        order to deliver.
+        """
+        status = self.field("status", [(self.order, "")]) or ""
+        node, doubtful = self.order, None
+        while node is not None and status != "cancelled":
+            told = self.named("status", node) if isinstance(node.value, dict) else None
+            if told and isinstance(told.value, str) and _read_word(told) in CANCELLED:
+                return "cancelled"
+            words = [told, *self.events(node)]
+            doubtful = doubtful or next((word for word in words if word and _means_cancelled(word)), None)
+            node = node.parent
+        if doubtful and status != "cancelled":
+            text = quote(doubtful.value)
+            self.fault(
+                doubtful, f'{text} may mean that nothing is to be delivered: "cancelled" cancels an order', "status"
+            )
+        return status
+
+    def events(self, node):
+        """Return what an object may say of an event that it tells of."""
+        if not isinstance(node.value, dict):
+            return []
+        return [node.child(key) for key in node.value if plain_name(key) in EVENTS]
 
     def read_reference(self):
         """Return the reference of the document, or the one that the caller knows; they may not differ."""
