@@ -35,7 +35,7 @@ class StockPicking(models.Model):
         compute_sudo=True,
         help="When iUsed was told, or when the next try is.",
     )
-    iused_trouble = fields.Char("iUsed's Trouble", compute="_compute_iused_state", compute_sudo=True)
+    iused_trouble = fields.Char("Why iUsed Does Not Know", compute="_compute_iused_state", compute_sudo=True)
     iused_warning = fields.Text(
         compute="_compute_iused_warning", compute_sudo=True, help="What iUsed will miss of this delivery."
     )
