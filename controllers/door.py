@@ -141,6 +141,8 @@ def through_the_door(call):
     def wrapper(self, environ, start_response):
         path = environ.get("PATH_INFO", "")
         if not path.startswith(f"{ROUTE_PREFIX}/"):
+            # Odoo leads some on to a route behind this door: from an address with a language before ours.
+            environ["iused.other_address"] = True
             return call(self, environ, start_response)
         if not path.startswith(f"{ROUTE_PREFIX}/offers"):
             start_response = _without_store(start_response)
@@ -149,7 +151,6 @@ def through_the_door(call):
             return _refuse(unauthorized(), environ, start_response)
         door = POLLS if path.startswith(f"{ROUTE_PREFIX}/offers") else OTHERS
         try:
-            environ["iused.door"] = True
             with door.passed(), _timely_body(environ):
                 answer = Answer(call, self, environ)
         except Full:

@@ -75,8 +75,9 @@ class IrHttp(models.AbstractModel):
 
         :raises werkzeug.exceptions.HTTPException: 401 without a valid key, 503 where the database failed
         """
-        if "iused.door" not in request.httprequest.environ:
-            raise NotFound  # by another address, such as one with a language, which the door does not know
+        # What comes while a server starts has not passed the door either, which is not there yet: it is served.
+        if "iused.other_address" in request.httprequest.environ:
+            raise NotFound
         try:
             cls._iused_let_in()
         except (Error, PoolError) as error:
