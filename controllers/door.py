@@ -144,12 +144,13 @@ def through_the_door(call):
             # Odoo leads some on to a route behind this door: from an address with a language before ours.
             environ["iused.other_address"] = True
             return call(self, environ, start_response)
-        if not path.startswith(f"{ROUTE_PREFIX}/offers"):
+        is_poll = path.startswith(f"{ROUTE_PREFIX}/offers")
+        if not is_poll:
             start_response = _without_store(start_response)
         if not environ.get("HTTP_AUTHORIZATION") and not environ.get("HTTP_X_API_KEY"):
             # Neither a place nor a connection for who has no key.
             return _refuse(unauthorized(), environ, start_response)
-        door = POLLS if path.startswith(f"{ROUTE_PREFIX}/offers") else OTHERS
+        door = POLLS if is_poll else OTHERS
         try:
             with door.passed(), _timely_body(environ):
                 answer = Answer(call, self, environ)

@@ -481,21 +481,23 @@ class IusedExchange(models.Model):
     @api.model
     def _was_cancelled(self, company, reference):
         """Tell whether iUsed cancelled an order that was not known then: refused, or still on its way."""
-        domain = [("company_id", "=", company.id), ("kind", "=", "order"), ("reference", "=", reference)]
-        return bool(self.search_count([*domain, ("status", "=", 404)], limit=1))
+        # No other push is answered so.
+        cancellations = self._pushes_domain(company, reference) & Domain("status", "=", 404)
+        return bool(self.search_count(cancellations, limit=1))
 
     def _find_later(self):
         """Return the last push of the same order after this one, or none."""
         self.ensure_one()
         if not self.reference:
             return self.browse()
-        domain = [
-            ("company_id", "=", self.company_id.id),
-            ("kind", "=", "order"),
-            ("reference", "=", self.reference),
-            ("id", ">", self.id),
-        ]
-        return self.search(domain, order="id desc", limit=1)
+        later = self._pushes_domain(self.company_id, self.reference) & Domain("id", ">", self.id)
+        return self.search(later, order="id desc", limit=1)
+
+    @api.model
+    def _pushes_domain(self, company, reference):
+        return (
+            Domain("company_id", "=", company.id) & Domain("kind", "=", "order") & Domain("reference", "=", reference)
+        )
 
     @api.autovacuum
     def _gc_exchanges(self):

@@ -86,9 +86,10 @@ class IusedOrderInbox(models.AbstractModel):
         """
         payload = self._read(company, body, reference, idempotency_key)
         if in_turn:
-            codes = payload.status != "cancelled" and {line.sku or line.ean for line in payload.lines}
-            keys = self._turn_keys(company, payload.order_id, codes or ())
-            self._take_turn(keys, lambda: self._is_unchanged(company, payload))
+            codes = {line.sku or line.ean for line in payload.lines}  # a cancellation has no lines
+            self._take_turn(
+                self._turn_keys(company, payload.order_id, codes), lambda: self._is_unchanged(company, payload)
+            )
         if payload.status == "cancelled":
             return self._receive_cancellation(company, payload.order_id), False
         return self._receive(company, payload)
@@ -696,13 +697,8 @@ class IusedOrderInbox(models.AbstractModel):
     def _prepare_details(self, order):
         """Return the order as iUsed may read it back, with what has shipped."""
         # What iUsed's customer received, not what came back, nor what was taken off the delivery.
-        moves = order.order_line.move_ids.filtered(
-            lambda move: (
-                move.state == "done"
-                and move.location_dest_id.usage == "customer" != move.location_id.usage
-                and move.quantity
-            )
-        )
+        left = order.order_line.move_ids._iused_leaving()
+        moves = left.filtered(lambda move: move.state == "done" and move.quantity)
         return {
             **self._prepare_answer(order),
             "lines": [

@@ -80,9 +80,9 @@ class IusedTrouble(models.Model):
         :param user: who is told, where that is not who is responsible for iUsed
         :return: the open `mail.activity`; none where nobody can be told, which is logged and stops nothing
         """
-        key = self._activity_key(kind, record, about)
-        if told := self._find_told(key, record, about):
+        if told := self._find_told(kind, record, about):
             return told
+        key = self._activity_key(kind, record, about)
         user = (user and user.filtered("active")) or record.company_id._iused_responsible()
         record = record.with_context(lang=user.lang, tz=user.tz)
         try:
@@ -104,7 +104,7 @@ class IusedTrouble(models.Model):
     @api.model
     def _tell_anew(self, kind, record, compose, about=""):
         """Tell of a trouble that may have grown: an open activity says how it is by now. Otherwise as `_tell`."""
-        if told := self._find_told(self._activity_key(kind, record, about), record, about):
+        if told := self._find_told(kind, record, about):
             for activity in told:
                 reader = self.with_context(lang=activity.user_id.lang, tz=activity.user_id.tz)
                 activity.note = plaintext2html(self._shorten(compose(reader.env)[1]))
@@ -117,7 +117,7 @@ class IusedTrouble(models.Model):
 
         :param compose: what to say: gets an environment in the reader's language, returns plain text
         """
-        for activity in self._find_told(self._activity_key(kind, record, about), record, about):
+        for activity in self._find_told(kind, record, about):
             activity.action_feedback(feedback=compose(self.with_context(lang=activity.user_id.lang).env))
 
     @api.model
@@ -132,8 +132,8 @@ class IusedTrouble(models.Model):
         return f"{kind} {about or f'{record._name},{record.id}'}"
 
     @api.model
-    def _find_told(self, key, record, about):
-        domain = [("iused_key", "=", key)]
+    def _find_told(self, kind, record, about):
+        domain = [("iused_key", "=", self._activity_key(kind, record, about))]
         if not about:  # anybody may make an activity with any key, but not on a record that is still to come
             domain += [("res_model", "=", record._name), ("res_id", "=", record.id)]
         # Whoever meets a trouble need not see the activities of who is responsible.

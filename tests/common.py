@@ -136,6 +136,10 @@ class IusedCase(TransactionCase):
         assert result is True, result
         return picking
 
+    def _ship(self, quantity=1, product=None, **kwargs):
+        """Sell and deliver pieces of `self.phone`, or of another product; return the picking. Else as `_deliver`."""
+        return self._deliver(self._receive(self._make_order((product or self.phone, quantity))), **kwargs)
+
     @classmethod
     def _return(cls, picking, quantity=1, done=True):
         """Return goods of a delivery with Odoo's wizard; return the receipt."""
@@ -165,6 +169,13 @@ class IusedCase(TransactionCase):
             }
         )
 
+    def _run_cron(self, name="send_shipment_updates"):
+        """Run one of our scheduled actions as Odoo's cron workers do."""
+        self.env.flush_all()
+        with self.enter_registry_test_mode():
+            self.env.ref(f"sale_iused.ir_cron_{name}").method_direct_trigger()
+        self.env.invalidate_all()
+
     @classmethod
     def _make_key(cls, company=None):
         """Return a new access token of a company."""
@@ -189,6 +200,16 @@ class IusedHttpCase(HttpCase, IusedCase):
         self.portal.heal()
         self.portal.reset()
 
+    def _ship(self, quantity=1, product=None, **kwargs):
+        """As above, after the portal took our number in."""
+        order = self._receive(self._make_order((product or self.phone, quantity)))
+        self.portal.register_orders(order.name)
+        return self._deliver(order, **kwargs)
+
+    def _ship_updates(self, quantity=1):
+        """As above; return the shipment updates, in the order in which they are sent."""
+        return self._ship(quantity).iused_update_ids.sorted("id")
+
     def _call(self, method, path, key=None, data=None, **headers):
         """Call one of our routes with a key, and without the cookie of a session."""
         self.env.flush_all()
@@ -210,12 +231,6 @@ class IusedHttpCase(HttpCase, IusedCase):
         answer = self._call("GET", "/offers")
         self.assertEqual(answer.status_code, 200, answer.text)
         return {offer["sku"]: offer for offer in answer.json()}
-
-    def _run_cron(self):
-        """Run the scheduled action that sends shipment updates, as Odoo's cron workers do."""
-        with self.enter_registry_test_mode():
-            self.env.ref("sale_iused.ir_cron_send_shipment_updates").method_direct_trigger()
-        self.env.invalidate_all()
 
     def assertProblem(self, answer, status, *pointers):
         """The answer is an RFC 9457 problem of this status, naming these fields."""

@@ -13,9 +13,6 @@ class TestDevicesBack(IusedCase):
         super().setUpClass()
         cls.phone = cls._make_phone("PHONE", 1)
 
-    def _ship(self, product=None, quantity=1, **kwargs):
-        return self._deliver(self._receive(self._make_order((product or self.phone, quantity))), **kwargs)
-
     def _send(self, updates):
         updates.sudo().write({"state": "sent", "attempts": 1, "body": "{}", "sent_at": fields.Datetime.now()})
 
@@ -127,7 +124,7 @@ class TestDevicesBack(IusedCase):
         self._put_in_stock(phone, 2)
         for returned, state in ((1, "waiting"), (2, "dropped")):
             with self.subTest(returned=returned):
-                picking = self._ship(phone, 2)
+                picking = self._ship(2, phone)
                 self._return(picking, returned)
                 order = picking.move_ids.sale_line_id.order_id
                 order.action_cancel()

@@ -17,9 +17,6 @@ class DevicesOffCase(IusedCase):
         # Without rights on the outbox, and without Lots & Serial Numbers, which Odoo hides at first.
         cls.warehouse_user = cls._new_user("warehouse", "stock.group_stock_user")
 
-    def _ship(self, quantity=1, product=None, **kwargs):
-        return self._deliver(self._receive(self._make_order((product or self.phone, quantity))), **kwargs)
-
     def _set_quantity(self, lines, quantity):
         lines.picking_id.is_locked = False
         for line in lines.with_user(self.warehouse_user):
@@ -223,11 +220,6 @@ class TestDevicesOff(DevicesOffCase):
 
 @tagged("post_install", "-at_install")
 class TestSendingDevicesOff(IusedHttpCase, DevicesOffCase):
-    def _ship(self, quantity=1, product=None, **kwargs):
-        order = self._receive(self._make_order((product or self.phone, quantity)))
-        self.portal.register_orders(order.name)
-        return self._deliver(order, **kwargs)
-
     def test_only_what_left_is_sent(self):
         picking = self._ship(2)
         off, left = picking.move_line_ids

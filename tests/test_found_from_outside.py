@@ -56,9 +56,7 @@ class TestFoundFromOutside(IusedHttpCase):
         order = self._receive(self._make_order(self.phone))
         self.assertEqual((order.state, len(order.activity_ids)), ("draft", 1))
         order.action_confirm()
-        with self.enter_registry_test_mode():
-            self.env.ref("sale_iused.ir_cron_watch").method_direct_trigger()
-        self.env.invalidate_all()
+        self._run_cron("watch")
         self.assertFalse(order.activity_ids)
 
     def test_cancelling_tells_of_a_label_that_may_be_printed(self):

@@ -16,10 +16,7 @@ class TestHealth(OverviewCase):
 
     def _watch(self):
         """Run the scheduled action; return what is told of this company."""
-        self.env.flush_all()
-        with self.enter_registry_test_mode():
-            self.env.ref("sale_iused.ir_cron_watch").method_direct_trigger()
-        self.env.invalidate_all()
+        self._run_cron("watch")
         return self._troubles()
 
     def _troubles(self, company=None):

@@ -31,11 +31,6 @@ class TestHostileWebhook(IusedHttpCase):
         self.phone = self._make_phone("PHONE", 30)
         self.patch(webhook, "TIMEOUT", (0.5, 0.5))
 
-    def _ship(self):
-        order = self._receive(self._make_order(self.phone))
-        self.portal.register_orders(order.name)
-        return self._deliver(order).iused_update_ids
-
     def _run_and_read(self):
         """Run the scheduled action; return each text that it left in the log, the database and the activities."""
         with self.assertLogs(self.LOGGER, logging.INFO) as logged:
@@ -52,7 +47,7 @@ class TestHostileWebhook(IusedHttpCase):
     def test_each_harm_is_a_state_whose_words_can_be_written_down_and_the_next_update_is_sent(self):
         for name, status in (*((name, 422) for name in HOSTILE), ("controls", 401), ("controls", 503)):
             with self.subTest(name=name, status=status):
-                bad = self._ship()
+                bad = self._ship_updates()
                 self.portal.fail(status=status, times=1, hostile=name, pace=0.05)
                 for text in filter(None, self._run_and_read()):
                     self.assertNotRegex(text, UNWRITABLE)
@@ -67,7 +62,7 @@ class TestHostileWebhook(IusedHttpCase):
     def test_harm_of_an_accepted_answer_does_not_repeat_the_update(self):
         for name in ("endless-body", "gzip-bomb", "dripped-body", "nested-json", "controls"):
             with self.subTest(name=name):
-                update = self._ship()
+                update = self._ship_updates()
                 self.portal.fail(status=None, times=1, hostile=name, pace=0.05)
                 self._run_cron()
                 self.assertEqual((update.state, update.attempts), ("sent", 1))
@@ -127,10 +122,7 @@ class TestHostileSftp(IusedHttpCase):
 
     def _upload(self):
         self.good.write({"last_feed": False, "last_upload": False, "next_try": fields.Datetime.now()})
-        self.env.flush_all()
-        with self.enter_registry_test_mode():
-            self.env.ref("sale_iused.ir_cron_upload_offers").method_direct_trigger()
-        self.env.invalidate_all()
+        self._run_cron("upload_offers")
 
     def _check_turns(self, error):
         """The bad location waits for its next try, in these words; the good one had its turn."""

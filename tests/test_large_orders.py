@@ -32,17 +32,12 @@ class TestLargeOrders(IusedHttpCase, CronMixinCase):
         self.assertEqual(answer.status_code, 201, answer.text)
         return self.env["sale.order"].search([("name", "=", answer.json()["external_order_id"])]), answer.json()
 
-    def _confirm(self):
-        with self.enter_registry_test_mode():
-            self.cron.method_direct_trigger()
-        self.env.invalidate_all()
-
     def test_large_order_is_answered_as_a_quotation_and_confirmed_by_the_scheduled_action(self):
         with self.capture_triggers(self.cron.id) as triggers:
             order, answer = self._push_large()
         self.assertTrue(triggers.records)
         self.assertEqual((order.state, answer["status"]), ("draft", "quotation"))
-        self._confirm()
+        self._run_cron("confirm_orders")
         self.assertEqual((order.state, order.picking_ids.state), ("sale", "assigned"))
         self.assertFalse(order.activity_ids)
         again = self._push(self.document)
@@ -59,7 +54,7 @@ class TestLargeOrders(IusedHttpCase, CronMixinCase):
         self.document = self._make_order(self.phone, self.phone, self.phone)
         self.document["lines"][0]["price"] = 1
         differing = self._push_large()[0]
-        self._confirm()
+        self._run_cron("confirm_orders")
         self.assertEqual((kept.state, differing.state), ("draft", "draft"))
 
     def test_large_order_that_was_cancelled_or_confirmed_meanwhile_is_left_alone(self):
@@ -68,10 +63,10 @@ class TestLargeOrders(IusedHttpCase, CronMixinCase):
         self.document = self._make_order(self.phone, self.phone, self.phone)
         confirmed = self._push_large()[0]
         confirmed.action_confirm()
-        self._confirm()
+        self._run_cron("confirm_orders")
         self.assertEqual((cancelled.state, confirmed.state), ("cancel", "sale"))
         cancelled.action_draft()
-        self._confirm()
+        self._run_cron("confirm_orders")
         self.assertEqual(cancelled.state, "draft", "a person has it now")
 
     def test_large_order_that_cannot_be_confirmed_is_told_and_leaves_the_others_their_turn(self):
@@ -88,11 +83,11 @@ class TestLargeOrders(IusedHttpCase, CronMixinCase):
 
         self.patch(type(bad), "action_confirm", fail)
         with mute_logger("odoo.addons.sale_iused.models.iused_order_inbox"):
-            self._confirm()
+            self._run_cron("confirm_orders")
         self.assertEqual((bad.state, good.state), ("draft", "sale"))
         self.assertFalse(bad.note, "what it began is rolled back")
         self.assertIn("Not &lt;today&gt;.", bad.activity_ids.note)
-        self._confirm()
+        self._run_cron("confirm_orders")
         self.assertEqual(len(bad.activity_ids), 1)
         self.assertEqual(bad.state, "draft", "a person has it now")
 
@@ -102,8 +97,8 @@ class TestLargeOrders(IusedHttpCase, CronMixinCase):
             patch.object(type(order), "action_confirm", side_effect=SerializationFailure()),
             self.capture_triggers(self.cron.id) as triggers,
         ):
-            self._confirm()
+            self._run_cron("confirm_orders")
         self.assertTrue(triggers.records)
         self.assertFalse(order.activity_ids)
-        self._confirm()
+        self._run_cron("confirm_orders")
         self.assertEqual(order.state, "sale")

@@ -56,10 +56,7 @@ class TestSftp(IusedHttpCase):
 
     def _upload(self):
         """Run the scheduled action; return what is in the log."""
-        self.env.flush_all()
-        with self.enter_registry_test_mode():
-            self.env.ref("sale_iused.ir_cron_upload_offers").method_direct_trigger()
-        self.env.invalidate_all()
+        self._run_cron("upload_offers")
         return self._exchanges()
 
     def _exchanges(self):

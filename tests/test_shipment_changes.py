@@ -16,9 +16,6 @@ class TestChanges(IusedCase):
         super().setUpClass()
         cls.phone = cls._make_phone("PHONE", 5, iused_is_imei=True)
 
-    def _ship(self, product=None, quantity=1, **kwargs):
-        return self._deliver(self._receive(self._make_order((product or self.phone, quantity))), **kwargs)
-
     def _tell(self, updates, state="sent"):
         """Let updates have been tried."""
         # iUsed may know what it did not refuse.
@@ -165,7 +162,7 @@ class TestChanges(IusedCase):
         phone = self._make_phone("UNTRACKED", tracking="none")
         self._put_in_stock(phone, 1)
         user = self._new_user("warehouse", "stock.group_stock_user")
-        update = self._ship(phone, tracking=False).iused_update_ids.with_user(user)
+        update = self._ship(product=phone, tracking=False).iused_update_ids.with_user(user)
         action = update.action_type_serial()
         with Form(self.env[action["res_model"]].with_user(user).with_context(**action["context"])) as form:
             form.serial_number = " 356938035643809 "
@@ -179,7 +176,7 @@ class TestChanges(IusedCase):
     def test_others_cannot_type_or_send(self):
         phone = self._make_phone("UNTRACKED", tracking="none")
         self._put_in_stock(phone, 1)
-        update = self._ship(phone).iused_update_ids
+        update = self._ship(product=phone).iused_update_ids
         for ask in ("action_send_now", "action_drop"):
             with self.assertRaises(AccessError):
                 getattr(update.with_user(self._new_user(f"nobody {ask}")), ask)()

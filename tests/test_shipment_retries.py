@@ -20,11 +20,6 @@ class TestRetries(IusedHttpCase):
         super().setUpClass()
         cls.phone = cls._make_phone("PHONE", 20)
 
-    def _ship(self, quantity=1):
-        order = self._receive(self._make_order((self.phone, quantity)))
-        self.portal.register_orders(order.name)
-        return self._deliver(order).iused_update_ids.sorted("id")
-
     def _run_later(self):
         """Run the scheduled action when all that waits for its next try is due."""
         self.env["iused.shipment.update"].search([("state", "=", "retry")]).next_try = fields.Datetime.now()
@@ -45,7 +40,7 @@ class TestRetries(IusedHttpCase):
 
     def test_each_try_is_kept_with_status_duration_and_answer(self):
         self.portal.fail(status=503, times=1)
-        update = self._ship()
+        update = self._ship_updates()
         self._run_cron()
         self._run_later()
         tries = update.exchange_ids.sorted("id")
@@ -61,7 +56,7 @@ class TestRetries(IusedHttpCase):
         secret = self.portal.webhook_url
         with patch.object(self.portal, "_check_route", side_effect=lambda call: None):
             self.company.sudo().iused_webhook_url = secret.replace("/18/", "/19/")
-            update = self._ship()
+            update = self._ship_updates()
             self._run_cron()
         for text in (update.last_answer, *update.exchange_ids.mapped("answer_body")):
             self.assertNotIn(self.portal.token, text)
@@ -69,13 +64,13 @@ class TestRetries(IusedHttpCase):
 
     def test_method_is_the_companys(self):
         self.company.iused_webhook_method = "PATCH"
-        self._ship()
+        self._ship_updates()
         self._run_cron()
         self.assertEqual([call["method"] for call in self.portal.received], ["PATCH"])
 
     def test_repeat_carries_the_body_of_the_first_try(self):
         self.portal.fail(status=500, times=1)
-        update = self._ship()
+        update = self._ship_updates()
         self._run_cron()
         self.company.iused_extra_keys = True
         self._run_later()
@@ -85,7 +80,7 @@ class TestRetries(IusedHttpCase):
 
     def test_sending_a_stopped_update_again_takes_the_new_settings(self):
         self.portal.fail(status=422, times=1)
-        update = self._ship()
+        update = self._ship_updates()
         self._run_cron()
         self.assertEqual(update.state, "stopped")
         self.company.iused_extra_keys = True
@@ -95,7 +90,7 @@ class TestRetries(IusedHttpCase):
 
     def test_correction_is_told_after_what_it_corrects(self):
         self.portal.fail(status=500, times=1)
-        told = self._ship()
+        told = self._ship_updates()
         self._run_cron()
         self._run_later()
         told.picking_id.carrier_tracking_ref = "3SNEW"
@@ -106,8 +101,8 @@ class TestRetries(IusedHttpCase):
 
     def test_order_of_a_sale_order_is_kept(self):
         self.portal.fail(status=500, times=1)
-        first, second = self._ship(2)
-        other = self._ship()
+        first, second = self._ship_updates(2)
+        other = self._ship_updates()
         self._run_cron()
         self.assertEqual((first.state, second.state, other.state), ("retry", "pending", "sent"))
         self._run_cron()
@@ -121,7 +116,7 @@ class TestRetries(IusedHttpCase):
 
     def test_refusal_raises_one_activity_with_the_answer(self):
         self.portal.fail(status=422, times=2)
-        update = self._ship()
+        update = self._ship_updates()
         self._run_cron()
         update.action_send_now()
         self._run_cron()
@@ -132,7 +127,7 @@ class TestRetries(IusedHttpCase):
 
     def test_sending_is_resumed_by_an_administrator(self):
         self.portal.fail(status=401, times=1)
-        update = self._ship()
+        update = self._ship_updates()
         self._run_cron()
         self.assertEqual(update.state, "pending")
         self.env["res.config.settings"].create({}).action_iused_resume_sending()
@@ -146,7 +141,7 @@ class TestRetries(IusedHttpCase):
     # A portal that is down -------------------------------------------------------------------------------------------
 
     def test_dead_portal_is_tried_once_until_the_next_try(self):
-        updates = self._ship() | self._ship() | self._ship()
+        updates = self._ship_updates() | self._ship_updates() | self._ship_updates()
         self._go_away()
         self._run_cron()
         self._run_cron()
@@ -161,7 +156,7 @@ class TestRetries(IusedHttpCase):
         self.assertFalse(updates.filtered("holds"))
 
     def test_next_run_is_at_the_holders_next_try(self):
-        self._ship(2)
+        self._ship_updates(2)
         self._go_away()
         cron = self.env.ref("sale_iused.ir_cron_send_shipment_updates")
         self.env["ir.cron.trigger"].search([("cron_id", "=", cron.id)]).unlink()
@@ -171,7 +166,7 @@ class TestRetries(IusedHttpCase):
         self.assertEqual(min(triggers.mapped("call_at")), holder.next_try)
 
     def test_outage_of_any_length_gives_up_nothing(self):
-        updates = self._ship() | self._ship()
+        updates = self._ship_updates() | self._ship_updates()
         self._go_away()
         for _try in range(13):
             self._run_later()
@@ -182,7 +177,7 @@ class TestRetries(IusedHttpCase):
         self.assertEqual(set(updates.mapped("state")), {"sent"})
 
     def test_server_errors_in_a_row_hold_the_company(self):
-        updates = self.env["iused.shipment.update"].union(*(self._ship() for _number in range(8)))
+        updates = self.env["iused.shipment.update"].union(*(self._ship_updates() for _number in range(8)))
         self.portal.fail(status=502, times=None)
         self._run_cron()
         self.assertEqual(len(self.portal.received), 5)
@@ -195,7 +190,7 @@ class TestRetries(IusedHttpCase):
         self.assertEqual(set(updates.mapped("state")), {"sent"})
 
     def test_server_errors_in_a_row_hold_the_company_though_the_time_of_the_run_is_over(self):
-        updates = self.env["iused.shipment.update"].union(*(self._ship() for _number in range(7)))
+        updates = self.env["iused.shipment.update"].union(*(self._ship_updates() for _number in range(7)))
         self.portal.fail(status=502, times=None)
         self.patch(ir_cron, "MIN_TIME_PER_JOB", 0)  # as if each call took long
         self._run_cron()
@@ -208,7 +203,7 @@ class TestRetries(IusedHttpCase):
 
     def test_one_row_that_always_fails_does_not_stop_the_others(self):
         self.portal.fail(status=500, times=1)
-        bad, good = self._ship(), self._ship()
+        bad, good = self._ship_updates(), self._ship_updates()
         self._run_cron()
         self.assertEqual((bad.state, good.state), ("retry", "sent"))
         for _try in range(10):
@@ -219,13 +214,13 @@ class TestRetries(IusedHttpCase):
 
     def test_retry_after_holds_for_everybody(self):
         self.portal.fail(status=429, times=1, retry_after=600)
-        first, second = self._ship(), self._ship()
+        first, second = self._ship_updates(), self._ship_updates()
         self._run_cron()
         self.assertEqual((first.state, second.state, len(self.portal.received)), ("retry", "pending", 1))
         self.assertGreaterEqual(first.next_try, fields.Datetime.now() + timedelta(seconds=590))
 
     def test_send_now_ends_the_waiting(self):
-        updates = self._ship() | self._ship()
+        updates = self._ship_updates() | self._ship_updates()
         self._go_away()
         self._run_cron()
         self._come_back()
@@ -251,7 +246,7 @@ class TestRetries(IusedHttpCase):
 
         for crash in (crash_in_python, crash_in_the_database):
             with self.subTest(crash=crash.__name__):
-                before, bad, after = self._ship(), self._ship(), self._ship()
+                before, bad, after = self._ship_updates(), self._ship_updates(), self._ship_updates()
                 self._crash_for(bad, crash)
                 with self.assertLogs(self.LOGGER, "ERROR") as logged, mute_logger("odoo.sql_db"):
                     self._run_cron()
@@ -267,7 +262,7 @@ class TestRetries(IusedHttpCase):
                 self.assertEqual(bad.order_id.activity_ids, activity, "one, not one for each try")
 
     def test_error_is_written_down_though_nobody_can_be_told(self):
-        bad = self._ship()
+        bad = self._ship_updates()
         self._crash_for(bad, lambda update: {}[update])
         self.patch(self.registry["mail.activity"], "action_notify", lambda activities, *_args: {}[activities])
         with (
@@ -278,7 +273,7 @@ class TestRetries(IusedHttpCase):
         self.assertEqual(bad.state, "stopped")
 
     def test_unexpected_error_of_one_company_does_not_stop_the_others(self):
-        bad = self._ship()
+        bad = self._ship_updates()
         other = self._make_company("Another refurbisher")
         other.sudo().iused_webhook_url = self.portal.webhook_url
         order = self.env["sale.order"].create({"company_id": other.id, "partner_id": other._iused_ensure_partner().id})

@@ -211,11 +211,6 @@ class TestSending(IusedHttpCase):
         super().setUpClass()
         cls.phone = cls._make_phone("PHONE", 5)
 
-    def _ship(self, quantity=1):
-        order = self._receive(self._make_order((self.phone, quantity)))
-        self.portal.register_orders(order.name)
-        return self._deliver(order)
-
     def test_portal_receives_the_three_fields_of_the_guide(self):
         picking = self._ship()
         update = picking.iused_update_ids

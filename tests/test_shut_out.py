@@ -18,11 +18,6 @@ class TestShutOut(IusedHttpCase):
         super().setUpClass()
         cls.phone = cls._make_phone("PHONE", 30)
 
-    def _ship(self, quantity=1):
-        order = self._receive(self._make_order((self.phone, quantity)))
-        self.portal.register_orders(order.name)
-        return self._deliver(order).iused_update_ids.sorted("id")
-
     def _refuse(self, updates, status=404, also=False):
         """Let the portal answer so where it is told of these, until the test is over or it is given others.
 
@@ -61,7 +56,7 @@ class TestShutOut(IusedHttpCase):
         for status in (403, 404):
             with self.subTest(status=status):
                 self.portal.reset()
-                bad, good, last = self._ship(), self._ship(), self._ship()
+                bad, good, last = self._ship_updates(), self._ship_updates(), self._ship_updates()
                 self._refuse(bad, status)
                 self._run_cron()
                 self.assertEqual((bad.state, good.state, last.state), ("retry", "sent", "sent"))
@@ -76,7 +71,7 @@ class TestShutOut(IusedHttpCase):
                 self.assertFalse(self.company.iused_sending_stopped)
 
     def test_refused_update_that_is_accepted_at_its_next_try_leaves_nothing(self):
-        bad, good = self._ship(), self._ship()
+        bad, good = self._ship_updates(), self._ship_updates()
         self._refuse(bad)
         self._run_cron()
         self._refuse(bad.browse())
@@ -85,7 +80,7 @@ class TestShutOut(IusedHttpCase):
         self.assertFalse((bad | good).order_id.activity_ids)
 
     def test_several_bad_ones_among_good_ones_do_not_stop_the_company(self):
-        updates = self.env["iused.shipment.update"].union(*(self._ship() for _number in range(6)))
+        updates = self.env["iused.shipment.update"].union(*(self._ship_updates() for _number in range(6)))
         bad = updates[0] | updates[2] | updates[4]
         self._refuse(bad)
         self._run_cron()
@@ -95,7 +90,7 @@ class TestShutOut(IusedHttpCase):
         self.assertFalse(self.company.iused_sending_stopped)
 
     def test_devices_of_one_order_are_no_proof_for_each_other(self):
-        bad, good = self._ship(3), self._ship()
+        bad, good = self._ship_updates(3), self._ship_updates()
         self._refuse(bad)
         self._run_cron()
         self.assertEqual(bad.mapped("state"), ["retry", "pending", "pending"])
@@ -103,7 +98,7 @@ class TestShutOut(IusedHttpCase):
         self.assertFalse(self.company.iused_sending_stopped)
 
     def test_server_error_proves_nothing(self):
-        bad, failing, other = self._ship(), self._ship(), self._ship()
+        bad, failing, other = self._ship_updates(), self._ship_updates(), self._ship_updates()
         self._refuse(bad | other)
         self._refuse(failing, 500, also=True)
         self._run_cron()
@@ -117,7 +112,7 @@ class TestShutOut(IusedHttpCase):
             with self.subTest(status=status):
                 self.portal.reset()
                 self.portal.fail(status=status, times=None)
-                updates = self._ship() | self._ship() | self._ship()
+                updates = self._ship_updates() | self._ship_updates() | self._ship_updates()
                 self._run_cron()
                 self._run_later()
                 self.assertEqual(self._tried(), updates[:2].mapped("serial_number"), "nothing more after that")
@@ -133,7 +128,7 @@ class TestShutOut(IusedHttpCase):
 
     def test_only_update_shuts_the_company_out_at_its_second_try(self):
         self.portal.fail(status=404, times=None)
-        only = self._ship()
+        only = self._ship_updates()
         self._run_cron()
         self.assertEqual((only.state, self.company.iused_sending_stopped), ("retry", False))
         self._run_cron()
@@ -144,9 +139,9 @@ class TestShutOut(IusedHttpCase):
 
     def test_later_update_of_another_run_counts_as_another(self):
         self.portal.fail(status=404, times=None)
-        first = self._ship()
+        first = self._ship_updates()
         self._run_cron()
-        second = self._ship()
+        second = self._ship_updates()
         self._run_cron()
         self.assertEqual((first.state, second.state), ("retry", "pending"))
         self.assertTrue(self.company.iused_sending_stopped)
@@ -156,7 +151,7 @@ class TestShutOut(IusedHttpCase):
             with self.subTest(status=status):
                 self.portal.reset()
                 self.portal.fail(status=status, times=None)
-                updates = self._ship() | self._ship()
+                updates = self._ship_updates() | self._ship_updates()
                 self._run_cron()
                 self.assertEqual(self._tried(), [updates[0].serial_number])
                 self.assertEqual(updates.mapped("state"), ["pending", "pending"])
@@ -167,7 +162,7 @@ class TestShutOut(IusedHttpCase):
     # Resume ----------------------------------------------------------------------------------------------------------
 
     def test_resume_sets_aside_what_closed_twice_and_goes_on_with_others(self):
-        bad, twin, good = self._ship(), self._ship(), self._ship()
+        bad, twin, good = self._ship_updates(), self._ship_updates(), self._ship_updates()
         self._refuse(bad | twin)
         self._run_cron()
         self.assertTrue(self.company.iused_sending_stopped)
@@ -179,7 +174,7 @@ class TestShutOut(IusedHttpCase):
     def test_resume_sets_aside_the_only_update_and_takes_later_ones(self):
         for status in (401, 404):
             with self.subTest(status=status):
-                bad = self._ship()
+                bad = self._ship_updates()
                 self._refuse(bad, status)
                 self._run_cron()
                 self._run_later()
@@ -187,14 +182,14 @@ class TestShutOut(IusedHttpCase):
                 self._resume()
                 self.assertEqual(bad.state, "stopped")
                 self.assertTrue(self._told(bad, "update_stopped"))
-                good = self._ship()
+                good = self._ship_updates()
                 self._run_cron()
                 self.assertEqual(good.state, "sent")
                 self.assertFalse(self.company.iused_sending_stopped)
 
     def test_resume_too_early_stops_again_without_trying_everything(self):
         self.portal.fail(status=404, times=None)
-        updates = self.env["iused.shipment.update"].union(*(self._ship() for _number in range(6)))
+        updates = self.env["iused.shipment.update"].union(*(self._ship_updates() for _number in range(6)))
         self._run_cron()
         self._resume()
         self.assertEqual(len(self.portal.received), 6, "two that are set aside, and two others")
@@ -202,7 +197,7 @@ class TestShutOut(IusedHttpCase):
         self.assertTrue(self.company.iused_sending_stopped)
 
     def test_send_now_of_what_was_set_aside_does_not_stop_the_company_again(self):
-        bad = self._ship()
+        bad = self._ship_updates()
         self._refuse(bad)
         self._run_cron()
         self._run_later()
@@ -213,7 +208,7 @@ class TestShutOut(IusedHttpCase):
         self.assertFalse(self.company.iused_sending_stopped)
 
     def test_change_of_the_settings_gives_what_was_set_aside_another_chance(self):
-        updates = self._ship() | self._ship()
+        updates = self._ship_updates() | self._ship_updates()
         self.portal.fail(status=401, times=None)
         self._run_cron()
         self._resume()
@@ -225,7 +220,7 @@ class TestShutOut(IusedHttpCase):
         self.assertEqual(updates.mapped("state"), ["sent", "sent"])
 
     def test_what_was_refused_for_itself_stays_stopped_when_the_settings_change(self):
-        bad = self._ship()
+        bad = self._ship_updates()
         self._refuse(bad, 422)
         self._run_cron()
         self.company.iused_webhook_method = "PUT"
@@ -234,7 +229,7 @@ class TestShutOut(IusedHttpCase):
     # Beside an outage ------------------------------------------------------------------------------------------------
 
     def test_what_waits_since_an_outage_goes_out_though_the_first_answer_is_a_refusal(self):
-        first, second, third = self._ship(), self._ship(), self._ship()
+        first, second, third = self._ship_updates(), self._ship_updates(), self._ship_updates()
         self.portal.fail(times=1, drop="before")
         self._run_cron()
         self.assertTrue(first.holds)

@@ -26,9 +26,7 @@ class TestTroublesSeen(OverviewCase):
         """Look for troubles as the scheduled action does; return the kinds of those that last."""
         self.env.flush_all()
         troubles = self.env["iused.trouble"]
-        with self.enter_registry_test_mode():
-            self.env.ref("sale_iused.ir_cron_watch").method_direct_trigger()
-        self.env.invalidate_all()
+        self._run_cron("watch")
         return troubles.search([("company_id", "=", self.company.id), ("ended_at", "=", False)]).mapped("kind")
 
     def _activities(self):
@@ -60,9 +58,9 @@ class TestTroublesSeen(OverviewCase):
         self.assertFalse(self._activities())
         self.assertEqual(self._page()["summary"]["kind"], "well")
 
-    def _ship(self, **values):
-        """Deliver one more order; return its shipment updates."""
-        updates = self._deliver(self._receive(self._make_order(self.phone))).iused_update_ids.sudo()
+    def _ship_with(self, **values):
+        """Deliver one more order; return its shipment updates with these values."""
+        updates = self._ship().iused_update_ids.sudo()
         updates.write(values)
         return updates
 
@@ -89,7 +87,7 @@ class TestTroublesSeen(OverviewCase):
     def test_updates_without_an_address_to_go_to(self):
         self.company.sudo().iused_webhook_url = False
         self.assertEqual(self._page()["summary"]["kind"], "open", "nothing waits yet")
-        updates = self._ship()
+        updates = self._ship_with()
         self.assertSeen("updates", "no_webhook", updates, "no webhook address")
         self.company.sudo().iused_webhook_url = "https://iused.example/webhook"
         self.assertOver()
@@ -97,14 +95,14 @@ class TestTroublesSeen(OverviewCase):
     def test_updates_whose_scheduled_action_is_switched_off(self):
         self.cron.active = False
         self.assertEqual(self._page()["summary"]["kind"], "well", "nothing waits yet")
-        updates = self._ship()
+        updates = self._ship_with()
         self.assertSeen("updates", "no_sending", updates, "is switched off")
         self.cron.active = True
         self.assertOver()
 
     def test_updates_whose_scheduled_action_does_not_run(self):
         now = fields.Datetime.now()
-        updates = self._ship(next_try=now - timedelta(hours=2))
+        updates = self._ship_with(next_try=now - timedelta(hours=2))
         self.cron.nextcall = now - timedelta(minutes=50)
         self.assertEqual(self._page()["summary"]["kind"], "well", "it may be busy")
         self.cron.nextcall = now - timedelta(hours=2)
@@ -114,7 +112,7 @@ class TestTroublesSeen(OverviewCase):
 
     def test_scheduled_action_that_always_fails(self):
         self.cron.failure_count = 3
-        updates = self._ship(next_try=fields.Datetime.now() - timedelta(hours=2))
+        updates = self._ship_with(next_try=fields.Datetime.now() - timedelta(hours=2))
         self.assertSeen("updates", "no_sending", updates, "fails")
         self.cron.failure_count = 0
         self.assertOver()
@@ -122,13 +120,13 @@ class TestTroublesSeen(OverviewCase):
     def test_long_backlog_that_is_being_sent_is_no_trouble(self):
         now = fields.Datetime.now()
         self.cron.nextcall = now - timedelta(hours=2)
-        self._ship(next_try=now - timedelta(hours=2))
-        self._ship(state="sent", sent_at=now - timedelta(minutes=5))
+        self._ship_with(next_try=now - timedelta(hours=2))
+        self._ship_with(state="sent", sent_at=now - timedelta(minutes=5))
         self.assertOver()
 
     def test_iused_that_is_down_for_a_day(self):
         later = fields.Datetime.now() + timedelta(hours=3)
-        failing, waiting = self._ship(next_try=later, holds=True), self._ship()
+        failing, waiting = self._ship_with(next_try=later, holds=True), self._ship_with()
         self._fail(failing, hours=23)
         self.assertOver()
         self._fail(failing, hours=25)
@@ -137,13 +135,13 @@ class TestTroublesSeen(OverviewCase):
         self.assertOver()
 
     def test_iused_that_is_down_for_a_day_of_which_no_log_is_left(self):
-        failing = self._ship(state="retry", holds=True, attempts=7)
+        failing = self._ship_with(state="retry", holds=True, attempts=7)
         self.assertOver()
         failing.attempts = 8  # 1 and 5 minutes, half an hour, 2, 5, 10 and 14 hours lie between them
         self.assertSeen("updates", "down", failing, failing.order_id.name)
 
     def test_iused_that_is_down_is_told_once_however_long(self):
-        failing = self._ship(holds=True)
+        failing = self._ship_with(holds=True)
         self._fail(failing, hours=80)
         failing._tell("update_late", lambda env: ("iUsed has not answered for days", "HTTP 503"))
         self.assertSeen("updates", "down", failing, "HTTP 503")
@@ -171,7 +169,7 @@ class TestTroublesSeen(OverviewCase):
         self.assertOver()
 
     def test_stopped_sending_is_one_trouble(self):
-        self._ship()
+        self._ship_with()
         self.company.iused_sending_stopped = "HTTP 401"
         page = self._page()
         troubles = [row["name"] for row in page["health"] if row["state"] == "trouble"]
@@ -350,7 +348,7 @@ class TestTroublesSeen(OverviewCase):
 
     def test_other_troubles_are_seen_without_a_key_too(self):
         self.company.sudo().iused_webhook_url = False
-        self._ship()
+        self._ship_with()
         self.iused_user.active = False
         self.assertEqual(sorted(self._watch()), ["no_key", "no_webhook"])
         self.assertEqual([row["name"] for row in self._page()["health"]], ["access", "updates"])
@@ -367,7 +365,7 @@ class TestTroublesSeen(OverviewCase):
     def test_companies_do_not_see_each_others_troubles(self):
         self.company.sudo().iused_webhook_url = False
         self._ship_short([(self.phone, 2)], 1)
-        self._ship()
+        self._ship_with()
         other = self._make_company("Other refurbisher")
         self._make_key(other)
         self.env.user.company_ids = [Command.link(other.id)]
@@ -388,7 +386,7 @@ class TestTroublesSeen(OverviewCase):
             document = self._make_order(self.phone)
             document["lines"][0]["price"] = 99.0
             self._receive(document)
-            self._fail(self._ship(), hours=30)
+            self._fail(self._ship_with(), hours=30)
             self._refuse('{"order_id": "IU-REFUSED"}')
 
         scarce = self._make_phone("SCARCE", 1)
