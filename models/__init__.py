@@ -1,6 +1,8 @@
 from . import (
     account_fiscal_position,
+    account_move_line,
     ir_http,
+    iused_billing,
     iused_connection,
     iused_exchange,
     iused_field_mapping,

@@ -508,7 +508,8 @@ class IusedOrderInbox(models.AbstractModel):
                 Command.create({**self._prepare_line(company, item, position, consumer), **part})
                 for number, (item, share) in enumerate(zip(items, shares, strict=True), 1)
                 for part in self._prepare_parts(number, item, share, warehouse)
-            ],
+            ]
+            + self._prepare_fee(company, items, position, consumer),
         }
         if company.iused_salesperson_id:
             values["user_id"] = company.iused_salesperson_id.id
@@ -564,6 +565,31 @@ class IusedOrderInbox(models.AbstractModel):
             "discount": 0.0,
             "iused_line_reference": item.line.line_id or False,
         }
+
+    @api.model
+    def _prepare_fee(self, company, items, position, consumer):
+        """Return the command that adds what iUsed keeps back, in a list; none where nothing is agreed.
+
+        :param position: the `account.fiscal.position` of the order
+        """
+        product = company.iused_fee_product_id
+        if not company.iused_fee or not product:
+            return []
+        taxes = position.map_tax(product.taxes_id._filter_taxes_by_company(company))
+        price = self.env["sale.order.line"]._iused_tax_adapted_price(
+            -company.iused_fee_amount, product, taxes, company.currency_id, consumer
+        )
+        devices = sum(item.line.quantity for item in items)
+        values = {
+            "product_id": product.id,
+            "product_uom_qty": devices if company.iused_fee == "device" else 1,
+            "product_uom_id": product.uom_id.id,
+            "price_unit": price,
+            "technical_price_unit": 0.0,  # as in `_prepare_line`
+            "discount": 0.0,
+            "iused_fee": company.iused_fee,
+        }
+        return [Command.create(values)]
 
     # A large one -----------------------------------------------------------------------------------------------------
 
@@ -689,7 +715,7 @@ class IusedOrderInbox(models.AbstractModel):
     @api.model
     def _group_parts(self, order):
         """Return the order's lines as iUsed knows them: those together that are parts of one of its lines."""
-        lines = order.order_line.filtered(lambda line: line.product_id and not line.is_delivery)
+        lines = order.order_line.filtered(lambda line: line.product_id and not line.is_delivery and not line.iused_fee)
         # A line that a person added has no number of ours.
         return lines.grouped(lambda line: (line.iused_line_number, line.product_id) if line.iused_line_number else line)
 

@@ -134,6 +134,27 @@ class ResCompany(models.Model):
         domain="[('company_id', 'in', (False, id))]",
         prefetch="iused",
     )
+    # What iUsed keeps back: shipping costs of an order, a levy of a device.
+    iused_fee = fields.Selection(
+        [("order", "For each order"), ("device", "For each device")],
+        string="iUsed Fee",
+        help="What iUsed keeps back. It is a line of each new order, with a negative amount.",
+        prefetch="iused",
+    )
+    iused_fee_product_id = fields.Many2one(
+        "product.product",
+        string="iUsed Fee Product",
+        domain="[('type', '=', 'service'), ('company_id', 'in', (False, id))]",
+        ondelete="restrict",
+        help="The service that stands for the fee on orders and invoices; its taxes and account are taken.",
+        prefetch="iused",
+    )
+    iused_fee_amount = fields.Float("iUsed Fee Amount", digits="Product Price", help="Excluding VAT.", prefetch="iused")
+    iused_invoice_automatically = fields.Boolean(
+        "Invoice iUsed When Delivered",
+        help="Each order is invoiced by itself once all of it left. Off: the invoices of a period are made at once.",
+        prefetch="iused",
+    )
     iused_responsible_id = fields.Many2one(
         "res.users",
         string="Responsible for iUsed",

@@ -98,6 +98,29 @@ class SaleOrder(models.Model):
             )
         return result
 
+    def _prepare_invoice(self):
+        """Invoice iUsed without an address of the goods: each consumer's would keep orders apart (since Odoo 18.1)."""
+        values = super()._prepare_invoice()
+        if self.iused_reference:
+            values["partner_shipping_id"] = self.partner_invoice_id.id
+        return values
+
+    def _get_invoiceable_lines(self, final=False):
+        """Invoice only what left in a period, where that was asked for."""
+        lines = super()._get_invoiceable_lines(final)
+        wanted = self.env.context.get("iused_invoiced_line_ids")
+        return lines if wanted is None else lines.browse([each for each in lines._ids if each in wanted])
+
+    def _iused_count_fees(self):
+        """Have iUsed's fees invoiced with the devices that left; that of an order also where all came back."""
+        for order in self:
+            fees = order.order_line.filtered("iused_fee")
+            left = fees and sum((order.order_line - fees).filtered("iused_line_number").mapped("qty_delivered"))
+            for fee in fees:
+                delivered = left if fee.iused_fee == "device" else fee.qty_delivered or float(bool(left))
+                if delivered != fee.qty_delivered:
+                    fee.write({"qty_delivered": delivered, "iused_left_at": fields.Datetime.now()})
+
     def _search_display_name(self, operator, value):
         """Find an order by iUsed's number wherever an order is looked up."""
         domain = super()._search_display_name(operator, value)

@@ -1,4 +1,4 @@
-from odoo import models
+from odoo import fields, models
 from odoo.tools import plaintext2html
 
 
@@ -9,6 +9,7 @@ class StockMove(models.Model):
         """Write down what iUsed must be told, in the very transaction in which the goods leave."""
         done = super()._action_done(cancel_backorder=cancel_backorder)
         done._iused_enqueue_updates()
+        done._iused_bill()
         return done
 
     def _get_new_picking_values(self):
@@ -36,3 +37,13 @@ class StockMove(models.Model):
         leaving_sudo = self.sudo().filtered(lambda move: move.state == "done")._iused_leaving()
         if leaving_sudo:
             self.env["iused.shipment.update"].sudo()._enqueue(leaving_sudo.move_line_ids)
+
+    def _iused_bill(self):
+        """Write down that goods of iUsed's orders left, or came back, for who invoices them."""
+        # The warehouse user has no rights on orders.
+        moved_sudo = self.sudo().filtered(lambda move: move.sale_line_id.order_id.iused_reference)
+        if not moved_sudo:
+            return
+        leaving_sudo = moved_sudo.filtered(lambda move: move.state == "done")._iused_leaving()
+        leaving_sudo.sale_line_id.iused_left_at = fields.Datetime.now()
+        moved_sudo.sale_line_id.order_id._iused_count_fees()
