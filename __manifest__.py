@@ -16,6 +16,7 @@
         "data/ir_cron.xml",
         "wizards/iused_shipment_serial_views.xml",
         "wizards/iused_invoice_period_views.xml",
+        "wizards/iused_statement_period_views.xml",
         "views/iused_shipment_update_views.xml",
         "views/iused_sftp_location_views.xml",
         "views/product_views.xml",

@@ -12,6 +12,7 @@ from . import (
     iused_sftp_location,
     iused_shipment_sender,
     iused_shipment_update,
+    iused_statement,
     iused_trouble,
     mail_activity,
     product_pricelist,

@@ -49,10 +49,14 @@ class IusedBilling(models.AbstractModel):
         return timezone(self.env.user.tz or "Europe/Amsterdam")
 
     @api.model
+    def _start_of(self, day):
+        """Return the moment at which a day of the user's zone begins, in UTC without a zone."""
+        return self._zone().localize(datetime.combine(day, time())).astimezone(utc).replace(tzinfo=None)
+
+    @api.model
     def _end_of(self, day):
         """Return the moment at which a day of the user's zone ends, in UTC without a zone."""
-        following = datetime.combine(day + timedelta(days=1), time())
-        return self._zone().localize(following).astimezone(utc).replace(tzinfo=None)
+        return self._start_of(day + timedelta(days=1))
 
     @api.model
     def _invoice(self, lines, title):

@@ -150,6 +150,8 @@ class ResCompany(models.Model):
         prefetch="iused",
     )
     iused_fee_amount = fields.Float("iUsed Fee Amount", digits="Product Price", help="Excluding VAT.", prefetch="iused")
+    # What the columns of iUsed's own statement are called, by what they hold.
+    iused_statement_columns = fields.Json(prefetch="iused", groups="account.group_account_invoice")
     iused_invoice_automatically = fields.Boolean(
         "Invoice iUsed When Delivered",
         help="Each order is invoiced by itself once all of it left. Off: the invoices of a period are made at once.",

@@ -49,6 +49,7 @@ from . import (
     test_shipments,
     test_shut_out,
     test_sourcing,
+    test_statement,
     test_taxes,
     test_telling,
     test_tokens,
