@@ -15,7 +15,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class IusedStatement(models.AbstractModel):
-    """Statements for iUsed: each device that left, came back, or was charged in a period, and what was invoiced for it."""
+    """Statements for iUsed: each device that left or came back in a period, fees, and what was invoiced for it."""
 
     _name = "iused.statement"
     _description = "iUsed Statement"

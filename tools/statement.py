@@ -34,7 +34,7 @@ COLUMNS = {
 
 
 class StatementError(ValueError):
-    """What keeps a file from being read: `large`, `many` rows, `empty`, `broken`, `column: ` or `number: ` and which."""
+    """What keeps a file from being read: `large`, `many` rows, `empty`, `broken`, `column: ` or `number: ` and it."""
 
 
 _NUMBERS = [
