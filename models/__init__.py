@@ -1,5 +1,6 @@
 from . import (
     account_fiscal_position,
+    ir_config_parameter,
     ir_http,
     iused_connection,
     iused_exchange,

@@ -214,6 +214,8 @@ class IusedSftpLocation(models.Model):
                 raise ValidationError(self.env._("The folder and the file name cannot hold control characters."))
             if location.enabled and not (location.host and location.username):
                 raise ValidationError(self.env._("Host and user name are needed to upload the offers."))
+            if location.host:
+                self.env["iused.connection"]._check_host(location.host)
 
     @api.constrains("private_key", "passphrase")
     def _check_private_key(self):
@@ -275,7 +277,7 @@ class IusedSftpLocation(models.Model):
             if target.host_key:
                 sftp.probe(target)
             else:
-                seen = sftp.fetch_host_key(target.host, target.port)
+                seen = sftp.fetch_host_key(target.host, target.port, networks=target.networks)
         except sftp.HostKeyChanged as error:
             seen = error.host_key
         except Exception as error:  # noqa: BLE001 - see `_as_sftp_error`
@@ -455,6 +457,7 @@ class IusedSftpLocation(models.Model):
             folder=self.folder or "",
             file_name=self.file_name,
             host_key=self.host_key,
+            networks=self.env["iused.connection"]._allowed_networks(),
             **{name: self[name] or None for name in SECRETS},
         )
 

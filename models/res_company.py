@@ -252,6 +252,7 @@ class ResCompany(models.Model):
                 raise ValidationError(
                     self.env._("The webhook URL must start with https://: it carries a secret token.")
                 )
+            self.env["iused.connection"]._check_host(url.hostname)
 
     @api.constrains("iused_user_id")
     def _check_iused_user(self):

@@ -9,6 +9,7 @@ from odoo.tests.common import _super_send
 
 from ..const import KEY_SCOPE
 from ..dev.portal import Portal, sample_order
+from ..tools import destination
 from ..tools.order_payload import read_order
 
 WEBHOOK = "http://127.0.0.1:9/webhook/shipment/18/SECRET-TOKEN"  # nothing listens there
@@ -39,6 +40,7 @@ class IusedCase(TransactionCase):
         cls.customers = cls.env.ref("stock.stock_location_customers")
         cls.iused_user = cls.company._iused_ensure_user()
         cls.iused_partner = cls.company._iused_ensure_partner()
+        cls.env["ir.config_parameter"].sudo().set_param(destination.PARAMETER, ", ".join(destination.LOOPBACK))
         cls.company.sudo().iused_webhook_url = WEBHOOK
         cls.env["iused.shipment.update"].search([]).unlink()
 

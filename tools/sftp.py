@@ -12,6 +12,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from . import destination
 from .peer import clean, connect_within
 
 CONNECT_TIMEOUT = 10  # seconds
@@ -73,6 +74,10 @@ def _lt(text):
 
 
 UNEXPECTED = _lt("Unexpected error: %(kind)s")
+NOT_PUBLIC = _lt(
+    "The host has the address %(address)s, which is not on the public internet. If that is right, name its network in"
+    " the system parameter %(parameter)s."
+)
 
 
 class SftpError(Exception):
@@ -108,6 +113,7 @@ class Target:
 
     :ivar private_key: in PEM or OpenSSH's format; None to log in with the password alone
     :ivar host_key: the pinned key, as "type base64"
+    :ivar networks: where the host may be beyond the public internet; see `destination.check`
     """
 
     host: str
@@ -119,6 +125,7 @@ class Target:
     password: str | None = field(default=None, repr=False)
     private_key: str | None = field(default=None, repr=False)
     passphrase: str | None = field(default=None, repr=False)
+    networks: tuple = ()
 
     @property
     def path(self):
@@ -162,13 +169,14 @@ def read_private_key(text, passphrase=None):
     raise SftpError(_lt("The private key cannot be read: OpenSSH's format is needed, and its right passphrase."))
 
 
-def fetch_host_key(host, port, pinned=None):
+def fetch_host_key(host, port, pinned=None, networks=()):
     """Return the key that a server shows, as "type base64", without logging in.
 
     :param pinned: the key that was accepted, whose kind is asked for first
+    :param networks: as in `Target`
     :raises SftpError: where there is no server, or no sound one
     """
-    with _described(), _negotiated(host, port, TEST_TIMEOUT, pinned) as transport:
+    with _described(), _negotiated(host, port, TEST_TIMEOUT, pinned, networks=networks) as transport:
         return _shown_key(transport)
 
 
@@ -241,7 +249,7 @@ def _session(target, seconds, size=0):
     """
     import paramiko
 
-    with _negotiated(target.host, target.port, seconds, target.host_key, size) as transport:
+    with _negotiated(target.host, target.port, seconds, target.host_key, size, target.networks) as transport:
         if (shown := _shown_key(transport)) != target.host_key:
             raise HostKeyChanged(shown)
         with _given_up_after(SESSION_TIMEOUT, transport):
@@ -268,7 +276,7 @@ def _log_in(transport, target):
 
 
 @contextlib.contextmanager
-def _negotiated(host, port, seconds, pinned=None, size=0):
+def _negotiated(host, port, seconds, pinned=None, size=0, networks=()):
     """Give a `Transport` that agreed on keys, but is not logged in. It is closed after so many seconds.
 
     :param pinned: the host key that is expected: of the several that a server may have, it shows that kind first
@@ -277,7 +285,7 @@ def _negotiated(host, port, seconds, pinned=None, size=0):
     import paramiko
 
     end = time.monotonic() + seconds
-    sock = connect_within(seconds, lambda: socket.create_connection((host, port), CONNECT_TIMEOUT))
+    sock = connect_within(seconds, lambda: destination.connect(host, port, CONNECT_TIMEOUT, networks))
     sock = _BoundedSocket(fileno=sock.detach())
     sock.left = LARGEST_TALK + size * BYTES_PER_BYTE
     try:
@@ -395,6 +403,8 @@ def _described():
         yield
     except SftpError:
         raise
+    except destination.DestinationRefused as error:
+        raise SftpError(NOT_PUBLIC, address=error.address, parameter=destination.PARAMETER) from error
     except paramiko.SSHException as error:
         raise _describe_ssh(error) from error
     except (OSError, EOFError, ValueError) as error:
