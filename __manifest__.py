@@ -6,7 +6,9 @@
     "author": "iUsed Connector contributors",
     "license": "LGPL-3",
     "depends": ["sale_stock", "stock_delivery", "phone_validation"],
-    "external_dependencies": {"python": ["requests", "phonenumbers"]},
+    "external_dependencies": {
+        "python": ["babel", "phonenumbers", "python-stdnum", "requests", "urllib3", "werkzeug"],
+    },
     "data": [
         "security/iused_groups.xml",
         "security/ir.model.access.csv",

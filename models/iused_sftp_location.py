@@ -125,7 +125,7 @@ class IusedSftpLocation(models.Model):
     state = fields.Selection(
         [
             ("off", "Off"),
-            ("missing", "Package missing"),
+            ("missing", "Package missing or too old"),
             ("test", "To test"),
             ("stopped", "Stopped: other host key"),
             ("retry", "To retry"),
@@ -317,7 +317,11 @@ class IusedSftpLocation(models.Model):
         self.ensure_one()
         self.check_access("write")
         if not sftp.is_available():
-            raise UserError(self.env._("Install the Python package paramiko: pip install paramiko"))
+            raise UserError(
+                self.env._(
+                    "Install the Python package paramiko, %s or newer: pip install -U paramiko", sftp.LEAST_PARAMIKO
+                )
+            )
         if not (self.host and self.username):
             raise UserError(self.env._("Fill in host and user name first."))
 

@@ -3,6 +3,7 @@ from . import (
     test_address_changes,
     test_attacks,
     test_delivery,
+    test_dependencies,
     test_destinations,
     test_devices_back,
     test_devices_off,

@@ -286,7 +286,7 @@ class TestSftp(IusedHttpCase):
             self.location.invalidate_recordset()
             self.assertEqual(self.location.state, "missing")
             for button in ("action_test", "action_upload_now"):
-                with self.assertRaisesRegex(UserError, "pip install paramiko"):
+                with self.assertRaisesRegex(UserError, "pip install -U paramiko"):
                     getattr(self.location, button)()
             self.assertFalse(self.env["res.config.settings"].create({}).iused_sftp_is_available)
             self.location.new_private_key = "cannot be checked"

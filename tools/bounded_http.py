@@ -115,6 +115,8 @@ def read_body(response):
     :param response: a `requests.Response` that was not read yet
     """
     body = b""
+    # Without it nothing is made ready to unpack, thousandfold where the header says so and the library is an old one.
+    response.raw.headers.discard("Content-Encoding")
     with contextlib.suppress(HTTPError, http.client.HTTPException, OSError, ValueError, AttributeError):
         for piece in response.raw.stream(LARGEST_BODY, decode_content=False):
             body += piece

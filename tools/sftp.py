@@ -4,6 +4,7 @@ import base64
 import contextlib
 import errno
 import hashlib
+import inspect
 import io
 import logging
 import posixpath
@@ -15,6 +16,9 @@ from dataclasses import dataclass, field
 from . import destination
 from .peer import clean, connect_within
 
+# Strict key exchange came with it: without, somebody on the way can take messages out of the beginning of a connection
+# (Terrapin, CVE-2023-48795). A distribution's older version may have got it, too.
+LEAST_PARAMIKO = "3.4"
 CONNECT_TIMEOUT = 10  # seconds
 BANNER_TIMEOUT = 15  # seconds until the server greets, and again until keys are agreed on
 AUTH_TIMEOUT = 30  # seconds
@@ -138,12 +142,12 @@ class Target:
 
 
 def is_available():
-    """Return whether paramiko is installed."""
+    """Return whether paramiko is installed, in a version that is safe: see `LEAST_PARAMIKO`."""
     try:
-        import paramiko  # noqa: F401 - optional
+        import paramiko
     except ImportError:
         return False
-    return True
+    return "strict_kex" in inspect.signature(paramiko.Transport.__init__).parameters
 
 
 def fingerprint(host_key):

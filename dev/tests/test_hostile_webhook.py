@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 
 import addon_tools
 import pytest
+import urllib3.response
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -120,6 +121,20 @@ def test_packed_answer_is_not_asked_for(portal, hook):
     hook.send(BODY, "event")
     webhook.probe("OPTIONS", portal.webhook_url, networks=destination.LOOPBACK)
     assert {call["headers"]["accept-encoding"] for call in portal.received} == {"identity"}
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 3\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"]
+)
+def test_nothing_is_made_ready_to_unpack_an_answer(monkeypatch, framing):
+    """An old urllib3 makes as many decoders as a header names, thousands, also where nothing is unpacked."""
+    made = []
+    monkeypatch.setattr(urllib3.response, "_get_decoder", made.append)
+    with Raw(OK + b"Content-Encoding: gzip, gzip\r\n" + framing) as server:
+        outcome = send_to(server)
+        webhook.probe("OPTIONS", server.url, networks=destination.LOOPBACK)
+    assert (outcome.verdict, outcome.answer) == ("accepted", "")
+    assert not made
 
 
 def test_answer_in_words_is_cleaned_and_read_as_json(portal, hook):
