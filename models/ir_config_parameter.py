@@ -13,8 +13,13 @@ class IrConfigParameter(models.Model):
             try:
                 destination.read_networks(parameter.value)
             except ValueError as error:
-                text = self.env._("%s names networks, such as 10.1.0.0/16, separated by commas.", destination.PARAMETER)
-                raise ValidationError(f"{text}\n{error}") from None
+                raise ValidationError(
+                    self.env._(
+                        "%(parameter)s names networks, such as 10.1.0.0/16, separated by commas: %(fault)s.",
+                        parameter=destination.PARAMETER,
+                        fault=str(error),
+                    )
+                ) from None
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -35,6 +40,6 @@ class IrConfigParameter(models.Model):
         """Let what waited for a network to be named be tried at once."""
         if self:
             sender = self.env["iused.shipment.sender"]
-            sender._lift_holds(self.env["res.company"].search([]))
+            sender._lift_holds(self.env["iused.shipment.update"].search(sender._hold_domain()).company_id)
             sender._trigger()
             self.env["iused.sftp.location"].search([("attempts", ">", 0)])._start_again()

@@ -45,7 +45,7 @@ INSERTED = (
 INSERT = f"""
     INSERT INTO iused_exchange ({", ".join(INSERTED)}, create_date)
     VALUES ({", ".join(f"%({column})s" for column in INSERTED)}, now() AT TIME ZONE 'UTC')
-"""  # noqa: S608 - our own names
+"""  # noqa: S608 - our own names # nosec B608
 
 
 class IusedExchange(models.Model):

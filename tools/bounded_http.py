@@ -171,7 +171,8 @@ class _Connection:
     def _new_conn(self):
         limits = _call.limits
         try:
-            sock = connect_within(limits.seconds(), functools.partial(self._connect, limits.networks))
+            connect = functools.partial(self._connect, limits.networks, super()._new_conn)
+            sock = connect_within(limits.seconds(), connect)
         except TimeoutError as error:
             raise ConnectTimeoutError(self, "It took too long to connect.") from error
         except (OSError, UnicodeError) as error:  # the latter for a name that cannot be one
@@ -179,7 +180,7 @@ class _Connection:
         sock.settimeout(min(self.timeout, limits.seconds()))  # for TLS, which begins next
         return sock
 
-    def _connect(self, networks):
+    def _connect(self, networks, _library):
         return destination.connect(self._dns_host, self.port, self.timeout, networks, self.socket_options or ())
 
     def send(self, data):
@@ -194,9 +195,9 @@ class _ProxiedConnection(_Connection):
     It looks names up in our stead, and guards what lies behind it; we may know no names that are not ours.
     """
 
-    def _connect(self, networks):
+    def _connect(self, networks, library):
         destination.check_literal(self._tunnel_host or self.host, networks)
-        return super(_Connection, self)._new_conn()
+        return library()
 
 
 class _Reader(io.RawIOBase):
