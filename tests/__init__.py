@@ -52,6 +52,7 @@ from . import (
     test_sourcing,
     test_taxes,
     test_telling,
+    test_text_everywhere,
     test_tokens,
     test_tours,
     test_troubles_seen,
