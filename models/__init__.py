@@ -2,6 +2,7 @@ from . import (
     account_fiscal_position,
     ir_config_parameter,
     ir_http,
+    iused_change,
     iused_connection,
     iused_exchange,
     iused_field_mapping,

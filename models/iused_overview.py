@@ -10,7 +10,6 @@ from odoo.models import BaseModel
 from odoo.tools import SQL, format_datetime
 from odoo.tools.misc import babel_locale_parse
 
-from ..const import KEY_SCOPE
 from ..tools.delivery import tries_within
 from .iused_exchange import MOST_ACTIVITIES, MOST_REFUSALS
 
@@ -23,6 +22,10 @@ TO_SEND = ("pending", "retry")  # those that have all they need
 FAILED = ("retry", "stopped")  # those that were sent, and not accepted
 PATIENCE = timedelta(hours=1)  # for a scheduled action
 DOWN_AFTER = timedelta(days=1)  # for iUsed's server
+WARN_BEFORE = timedelta(days=14)  # an access token ends
+# A token is replaced once iUsed uses another and has left it alone for so long: the use is known to the hour, and two
+# programs of iUsed may use one each.
+REPLACED_AFTER = timedelta(hours=2)
 MOST_CRON_FAILURES = 3  # in a row
 # What can be opened from the page, and who may.
 DOORS = {
@@ -84,7 +87,8 @@ class Orders(NamedTuple):
 class Facts(NamedTuple):
     """What is known of a company's connection, read by a fixed number of queries."""
 
-    has_token: bool
+    tokens: BaseModel  # res.users.apikeys that let iUsed in
+    last_ended: tuple | None  # name and moment of the token that ended last, where none was revoked since
     was_connected: bool  # iUsed can get in, or could
     last_poll: BaseModel  # iused.exchange, answered well or not
     was_read: bool  # iUsed had the offers at least once, by a poll or an upload
@@ -111,6 +115,10 @@ class Facts(NamedTuple):
     refused: int  # refusals that nobody has dealt with
     refused_today: int
     refused_untold: int  # refusals beyond those that somebody has an activity for
+
+    @property
+    def has_token(self):
+        return bool(self.tokens)
 
 
 class IusedOverview(models.AbstractModel):
@@ -140,10 +148,15 @@ class IusedOverview(models.AbstractModel):
         ready, not_ready, with_stock = self_sudo.env["iused.offer.feed"]._count_by_state(company)
         open_domain = self._open_orders_domain(company)
         last_order = orders_sudo.search(self._orders_domain(company), order="id desc", limit=1)
-        has_token, user_sudo = self._has_token(company), company.sudo().iused_user_id
+        tokens_sudo, user_sudo = self_sudo._read_tokens(company), company.sudo().iused_user_id
+        last_ended = self_sudo._find_last_ended(company, tokens_sudo)
+        tokens_sudo = tokens_sudo.filtered(lambda token: not token.iused_has_ended)
         return Facts(
-            has_token=has_token,
-            was_connected=bool(has_token or (user_sudo and not user_sudo.active) or last_poll or last_order),
+            tokens=tokens_sudo,
+            last_ended=last_ended,
+            was_connected=bool(
+                tokens_sudo or last_ended or (user_sudo and not user_sudo.active) or last_poll or last_order
+            ),
             last_poll=last_poll,
             was_read=bool(good_poll or location.last_upload),
             location=location,
@@ -212,13 +225,19 @@ class IusedOverview(models.AbstractModel):
         )
 
     @api.model
-    def _has_token(self, company):
-        user_sudo = company.sudo().iused_user_id
-        keys_sudo = self.env["res.users.apikeys"].sudo()
-        return bool(
-            user_sudo.active
-            and keys_sudo.search_count([("user_id", "=", user_sudo.id), ("scope", "=", KEY_SCOPE)], limit=1)
-        )
+    def _read_tokens(self, company):
+        """Return a company's access tokens, ended ones included until Odoo deletes them, within a day."""
+        user, keys = company.iused_user_id, self.env["res.users.apikeys"]
+        return keys.search(keys._iused_domain(user)) if user.active else keys
+
+    @api.model
+    def _find_last_ended(self, company, tokens):
+        """Return name and moment of the token that ended last, or None where the last that went was revoked."""
+        if ended := tokens.filtered("iused_has_ended").sorted("expiration_date")[-1:]:
+            return ended.name, ended.expiration_date
+        gone = Domain("company_id", "=", company.id) & Domain("kind", "in", ("token_ended", "token_revoked"))
+        change = self.env["iused.change"].search(gone, limit=1)
+        return (change.name, change.date) if change.kind == "token_ended" else None
 
     @api.model
     def _orders_domain(self, company):
@@ -305,10 +324,10 @@ class IusedOverview(models.AbstractModel):
         """
         if not facts.was_connected:
             return {}
-        if facts.has_token:
-            troubles = self._find_call_troubles(company, facts)
+        if lost := self._describe_lost_key(company, facts):
+            troubles = {"no_key": lost}
         else:
-            troubles = {"no_key": self._describe_lost_key(company)}
+            troubles = self._find_call_troubles(company, facts) | self._find_key_troubles(facts)
         return (
             troubles
             | self._find_refusals(facts)
@@ -317,16 +336,75 @@ class IusedOverview(models.AbstractModel):
         )
 
     @api.model
-    def _describe_lost_key(self, company):
-        user_sudo = company.sudo().iused_user_id
+    def _describe_lost_key(self, company, facts):
+        """Say in words why iUsed cannot get in, or return an empty string where it can."""
+        user_sudo, tokens = company.sudo().iused_user_id, facts.tokens
+        if tokens and (not facts.last_ended or any(tokens.mapped("iused_last_use"))):
+            return ""
         if user_sudo and not user_sudo.active:
             return self.env._(
                 "iUsed cannot get in: its user %s is archived. Make a new access token, and give it to iUsed.",
                 user_sudo.name,
             )
+        if not facts.last_ended:
+            return self.env._(
+                "iUsed cannot get in: there is no access token any more. Make a new one, and give it to iUsed."
+            )
+        name, moment = facts.last_ended
+        if tokens:
+            return self.env._(
+                "iUsed cannot get in since %(moment)s: the access token “%(name)s” ended, and “%(other)s” was not used"
+                " yet. Give it to iUsed.",
+                moment=self._moment(moment),
+                name=name,
+                other=tokens[-1:].name,
+            )
         return self.env._(
-            "iUsed cannot get in: there is no access token any more. Make a new one, and give it to iUsed."
+            "iUsed cannot get in since %(moment)s: the access token “%(name)s” ended. Make a new one, and give it to"
+            " iUsed.",
+            moment=self._moment(moment),
+            name=name,
         )
+
+    @api.model
+    def _find_key_troubles(self, facts):
+        """Return the trouble with access tokens that end soon, unless iUsed uses another by now that lasts longer."""
+        soon = fields.Datetime.now() + WARN_BEFORE
+        texts = []
+        for token in facts.tokens.sorted("id"):
+            end = token.expiration_date
+            if not end or end > soon:
+                continue
+            longer = facts.tokens.filtered(lambda other, end=end: (other.expiration_date or datetime.max) > end)
+            if text := self._describe_ending(token, longer):
+                texts.append(text)
+        return {"key_ends": " ".join(texts)} if texts else {}
+
+    @api.model
+    def _describe_ending(self, token, longer):
+        """Say in words what is to be done about a token that ends, or return an empty string for nothing.
+
+        :param longer: the tokens that last longer
+        """
+        values = {"name": token.name, "moment": self._moment(token.expiration_date), "other": longer.sorted("id")[-1:].name}
+        used = max(filter(None, longer.mapped("iused_last_use")), default=None)
+        if not longer:
+            return self.env._(
+                "The access token “%(name)s” ends on %(moment)s. Make another, and give it to iUsed.", **values
+            )
+        if not used:
+            return self.env._(
+                "The access token “%(name)s” ends on %(moment)s, and iUsed has not used “%(other)s” yet. Give it to"
+                " iUsed.",
+                **values,
+            )
+        if token.iused_last_use and used - token.iused_last_use < REPLACED_AFTER:
+            return self.env._(
+                "The access token “%(name)s” ends on %(moment)s. iUsed uses “%(other)s” too, but this one until lately:"
+                " ask iUsed whether it was replaced everywhere.",
+                **values,
+            )
+        return ""
 
     @api.model
     def _find_call_troubles(self, company, facts):
@@ -659,6 +737,7 @@ class IusedOverview(models.AbstractModel):
         updates = self.env._("Shipment updates")
         rows = (
             ("access", self.env._("iUsed's access"), self.env._("None"), ("no_key",), "settings"),
+            ("access_ends", self.env._("iUsed's access"), self.env._("Ends soon"), ("key_ends",), "settings"),
             (
                 "refused",
                 self.env._("Refused orders"),

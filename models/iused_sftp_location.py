@@ -227,6 +227,12 @@ class IusedSftpLocation(models.Model):
                 except sftp.SftpError as error:
                     raise ValidationError(self._explain(error)) from None
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        locations = super().create(vals_list)
+        self.env["iused.change"]._note_created(locations, vals_list)
+        return locations
+
     def write(self, vals):
         changed = {name for name in PLACE & set(vals) for location in self if location._differs(name, vals[name])}
         vals = dict(vals)
@@ -237,7 +243,8 @@ class IusedSftpLocation(models.Model):
         if vals.get("enabled") is False:
             vals |= {"failing_since": False, "last_error": False}
             self._tell_over(lambda env: env._("Uploads are switched off."))
-        result = super().write(vals)
+        with self.env["iused.change"]._watching(self, vals):
+            result = super().write(vals)
         if changed or any(vals.get(name) for name in ("enabled", "interval", "heartbeat", *SECRETS)):
             self._start_again()
         return result

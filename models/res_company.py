@@ -318,12 +318,19 @@ class ResCompany(models.Model):
                     )
                 )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        companies = super().create(vals_list)
+        self.env["iused.change"]._note_created(companies, vals_list)
+        return companies
+
     def write(self, vals):
         settings = WEBHOOK_SETTINGS & vals.keys()
         changed = self.filtered(lambda company: any(company.sudo()[name] != vals[name] for name in settings))
         if "iused_webhook_url" in vals:
             vals = {**vals, "iused_webhook_tested_at": False}
-        result = super().write(vals)
+        with self.env["iused.change"]._watching(self, vals):
+            result = super().write(vals)
         if changed:
             # What waited for another address or other settings can be sent now.
             self.env["iused.shipment.sender"]._forget_blame(changed)

@@ -1,9 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
 
-from odoo.addons.base.models.res_users import check_identity
-
-from ..const import KEY_SCOPE
 from ..tools import sftp
 
 
@@ -79,9 +76,8 @@ class ResConfigSettings(models.TransientModel):
     @api.depends("company_id", "iused_user_id")
     def _compute_iused_token_ids(self):
         for settings in self:
-            settings.iused_token_ids = self.env["res.users.apikeys"].search(
-                [("user_id", "=", settings.company_id.iused_user_id.id), ("scope", "=", KEY_SCOPE)]
-            )
+            keys = self.env["res.users.apikeys"]
+            settings.iused_token_ids = keys.search(keys._iused_domain(settings.company_id.iused_user_id))
 
     @api.depends("company_id")
     def _compute_iused_urls(self):
@@ -95,26 +91,15 @@ class ResConfigSettings(models.TransientModel):
         if not self.env.is_system():
             raise AccessError(self.env._("Only administrators can connect a company to iUsed."))
 
-    @check_identity
     def action_iused_make_token(self):
-        """Make an access token for iUsed and show it, this once.
-
-        Odoo keeps only a hash of it: neither we nor the administrator can read it again.
-        """
+        """Ask for the name and the end of an access token for iUsed, which is made then."""
         self._check_iused_administrator()
-        company = self.env.company
-        user = company._iused_ensure_user()
-        company._iused_ensure_partner()
-        # The key must be the iUsed user's and must not expire by itself, which only administrators may ask for.
-        keys_sudo = self.env["res.users.apikeys"].with_user(user).sudo()
-        key = keys_sudo._generate(KEY_SCOPE, self.env._("iUsed access token"), None)
         return {
             "type": "ir.actions.act_window",
-            "name": self.env._("Access Token for iUsed"),
-            "res_model": "res.users.apikeys.show",
-            "views": [(self.env.ref("sale_iused.res_users_apikeys_show_view_form").id, "form")],
+            "name": self.env._("New Access Token for iUsed"),
+            "res_model": "iused.token.new",
+            "views": [(False, "form")],
             "target": "new",
-            "context": {"default_key": key},
         }
 
     def action_iused_forget_webhook(self):

@@ -10,6 +10,20 @@ class ResUsers(models.Model):
         companies_sudo = self.env["res.company"].sudo()  # nobody is logged in yet, or somebody without settings
         return self & companies_sudo.search([("iused_user_id", "in", self.ids)]).iused_user_id.with_env(self.env)
 
+    def write(self, vals):
+        before = {user: user.active for user in self._iused_filtered()} if "active" in vals else {}
+        result = super().write(vals)
+        for user, was_active in before.items():
+            if user.active != was_active:
+                self.env["iused.change"]._note_active(user)
+        return result
+
+    def unlink(self):
+        # The database deletes their keys by itself.
+        keys_sudo = self.env["res.users.apikeys"].sudo()
+        keys_sudo.search([("user_id", "in", self.ids)])._iused_note_gone()
+        return super().unlink()
+
     def _check_credentials(self, credential, env):
         """Let nobody log in as iUsed's user, whatever password it was given: our routes know its keys."""
         if self._iused_filtered():

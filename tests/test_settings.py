@@ -20,8 +20,9 @@ from .common import WEBHOOK, IusedCase, IusedHttpCase
 class TestSettings(IusedCase):
     def _make_token(self, user=None):
         settings = self.env["res.config.settings"].with_user(user or self.env.user)
+        wizard = self.env[settings.action_iused_make_token()["res_model"]].with_user(settings.env.user).create({})
         # The password that Odoo asks for first is its own matter.
-        action = type(settings).action_iused_make_token.__wrapped__(settings)
+        action = type(wizard).action_make.__wrapped__(wizard)
         return action["context"]["default_key"]
 
     def test_token_is_a_key_of_the_companys_iused_user(self):
@@ -33,7 +34,7 @@ class TestSettings(IusedCase):
 
     def test_token_asks_for_the_password_first(self):
         for model, method in (
-            ("res.config.settings", "action_iused_make_token"),
+            ("iused.token.new", "action_make"),
             ("res.users.apikeys", "iused_revoke"),
         ):
             self.assertTrue(getattr(getattr(self.env[model], method), "__has_check_identity"), method)

@@ -11,9 +11,9 @@ from .common import IusedHttpCase
 @tagged("post_install", "-at_install")
 class TestTokens(IusedHttpCase):
     def _make_token(self):
-        settings = self.env["res.config.settings"].create({})
+        wizard = self.env["iused.token.new"].create({})
         # The password that Odoo asks for first is its own matter.
-        return type(settings).action_iused_make_token.__wrapped__(settings)["context"]["default_key"]
+        return type(wizard).action_make.__wrapped__(wizard)["context"]["default_key"]
 
     def _poll_status(self, key):
         return self._call("GET", "/offers", key=key).status_code

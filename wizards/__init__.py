@@ -1,1 +1,1 @@
-from . import iused_mapping_test, iused_shipment_serial, portal_wizard
+from . import iused_mapping_test, iused_shipment_serial, iused_token_new, portal_wizard
