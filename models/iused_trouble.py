@@ -43,6 +43,7 @@ class IusedTrouble(models.Model):
             ("many_refused", "Orders of iUsed are refused for many reasons"),
             ("refusals_full", "Refused orders of iUsed are not kept any more"),
             ("no_key", "iUsed cannot get in any more"),
+            ("outside", "iUsed's key was used from elsewhere"),
             ("refused", "Orders of iUsed were refused"),
             ("to_check", "Orders of iUsed wait to be checked"),
             ("short", "Stock is short for orders of iUsed"),
