@@ -11,6 +11,7 @@ from odoo.tools import SQL, format_datetime
 from odoo.tools.misc import babel_locale_parse
 
 from ..tools.delivery import tries_within
+from ..tools.networks import is_nearby, read_address
 from .iused_exchange import MOST_ACTIVITIES, MOST_REFUSALS
 
 ADMINISTRATOR = "base.group_system"
@@ -27,6 +28,7 @@ WARN_BEFORE = timedelta(days=14)  # an access token ends
 # programs of iUsed may use one each.
 REPLACED_AFTER = timedelta(hours=2)
 MOST_CRON_FAILURES = 3  # in a row
+MOST_ADDRESSES = 5  # that are named
 # What can be opened from the page, and who may.
 DOORS = {
     "token": ADMINISTRATOR,
@@ -46,6 +48,7 @@ DOORS = {
     "stopped": USER,
     "late": USER,
     "refused": USER,
+    "outside": USER,
     "to_check": SALES,
     "short": SALES,
     "cut_off": SALES,
@@ -90,6 +93,7 @@ class Facts(NamedTuple):
     tokens: BaseModel  # res.users.apikeys that let iUsed in
     last_ended: tuple | None  # name and moment of the token that ended last, where none was revoked since
     was_connected: bool  # iUsed can get in, or could
+    outside: list  # the addresses that a good key was used from though they are not listed, each with the key's name
     last_poll: BaseModel  # iused.exchange, answered well or not
     was_read: bool  # iUsed had the offers at least once, by a poll or an upload
     location: BaseModel  # iused.sftp.location that is switched on
@@ -157,6 +161,7 @@ class IusedOverview(models.AbstractModel):
             was_connected=bool(
                 tokens_sudo or last_ended or (user_sudo and not user_sudo.active) or last_poll or last_order
             ),
+            outside=exchanges_sudo._outside_calls(company.sudo()),
             last_poll=last_poll,
             was_read=bool(good_poll or location.last_upload),
             location=location,
@@ -426,6 +431,8 @@ class IusedOverview(models.AbstractModel):
                 status=poll.status,
                 detail=poll.detail,
             )
+        if facts.outside:
+            troubles["outside"] = self._describe_outside(facts.outside)
         limit = company.iused_watch_offers
         if facts.was_read and facts.with_stock < limit:
             troubles["few_offers"] = self.env._(
@@ -441,6 +448,29 @@ class IusedOverview(models.AbstractModel):
                 days=limit,
             )
         return troubles
+
+    @api.model
+    def _describe_outside(self, outside):
+        """Say in words from where a good key was used.
+
+        :param list outside: as in `Facts`
+        """
+        addresses = list(dict.fromkeys(address for address, _name in outside))
+        more = len(addresses) - MOST_ADDRESSES
+        text = self.env._(
+            "The key “%(key)s” was used from %(addresses)s, which is not in the list of networks: it may be known to"
+            " others. These calls were refused. If it was iUsed, list the address in the settings; if not, give iUsed a"
+            " new access token and revoke this one.",
+            key=", ".join(dict.fromkeys(name for _address, name in outside)),
+            addresses=", ".join([*addresses[:MOST_ADDRESSES], *([f"… +{more}"] if more > 0 else [])]),
+        )
+        if not any(is_nearby(read_address(address)) for address in addresses):
+            return text
+        hint = self.env._(
+            "One is an address of your own network: behind a reverse proxy Odoo sees iUsed's own address only with"
+            " proxy_mode = True."
+        )
+        return f"{text} {hint}"
 
     @api.model
     def _find_refusals(self, facts):
@@ -738,6 +768,7 @@ class IusedOverview(models.AbstractModel):
         rows = (
             ("access", self.env._("iUsed's access"), self.env._("None"), ("no_key",), "settings"),
             ("access_ends", self.env._("iUsed's access"), self.env._("Ends soon"), ("key_ends",), "settings"),
+            ("outside", self.env._("Calls from elsewhere"), len(dict(facts.outside)), ("outside",), "outside"),
             (
                 "refused",
                 self.env._("Refused orders"),
@@ -918,6 +949,10 @@ class IusedOverview(models.AbstractModel):
         return self._action(
             "iused_exchange_action", self.env._("Refused Orders"), Domain("id", "in", refused_sudo.ids), context={}
         )
+
+    def _open_outside(self):
+        domain = self.env["iused.exchange"]._outside_domain(self.env.company)
+        return self._action("iused_exchange_action", self.env._("Calls from Elsewhere"), domain, context={})
 
     def _open_to_check(self):
         return self._open_orders_of(self.env._("Orders to Check"), self._to_check_domain(self.env.company))

@@ -44,6 +44,7 @@ class IusedTrouble(models.Model):
             ("refusals_full", "Refused orders of iUsed are not kept any more"),
             ("no_key", "iUsed cannot get in any more"),
             ("key_ends", "An access token of iUsed ends soon"),
+            ("outside", "iUsed's key was used from elsewhere"),
             ("refused", "Orders of iUsed were refused"),
             ("to_check", "Orders of iUsed wait to be checked"),
             ("short", "Stock is short for orders of iUsed"),

@@ -7,6 +7,7 @@ from odoo.tools import SQL
 
 from ..const import LOOPBACK_HOSTS
 from ..tools.masking import mask_path
+from ..tools.networks import parse_networks
 
 # A change of one of these may be what iUsed was waiting for.
 WEBHOOK_SETTINGS = {
@@ -44,6 +45,11 @@ class ResCompany(models.Model):
         string="iUsed User",
         ondelete="restrict",
         help="The user that iUsed's calls act as. Made with the first access token; it needs no rights of its own.",
+        prefetch="iused",
+    )
+    iused_networks = fields.Text(
+        "iUsed's Networks",
+        help="The addresses and networks that iUsed's calls may come from. Empty means any.",
         prefetch="iused",
     )
     iused_partner_id = fields.Many2one(
@@ -265,6 +271,20 @@ class ResCompany(models.Model):
                         company=company.name,
                     )
                 )
+
+    @api.constrains("iused_networks")
+    def _check_iused_networks(self):
+        for company in self:
+            try:
+                parse_networks(company.iused_networks)
+            except ValueError as error:
+                raise ValidationError(
+                    self.env._(
+                        "“%s” is neither an IP address nor a network, such as 203.0.113.9, 203.0.113.0/24 or"
+                        " 2001:db8::/48.",
+                        error,
+                    )
+                ) from error
 
     @api.constrains("iused_price_tolerance")
     def _check_iused_price_tolerance(self):

@@ -3,11 +3,15 @@ from odoo.exceptions import AccessError
 
 from ..tools import sftp
 
+SHOWN = 5  # addresses that iUsed called from
+
 
 class ResConfigSettings(models.TransientModel):
     _inherit = "res.config.settings"
 
     iused_user_id = fields.Many2one(related="company_id.iused_user_id", readonly=False)
+    iused_networks = fields.Text(related="company_id.iused_networks", readonly=False)
+    iused_seen_addresses = fields.Char(compute="_compute_iused_seen_addresses")
     iused_partner_id = fields.Many2one(related="company_id.iused_partner_id", readonly=False)
     iused_partner_lacks_vat = fields.Boolean(compute="_compute_iused_partner_lacks_vat")
     iused_warehouse_ids = fields.Many2many(related="company_id.iused_warehouse_ids", readonly=False)
@@ -78,6 +82,13 @@ class ResConfigSettings(models.TransientModel):
         for settings in self:
             keys = self.env["res.users.apikeys"]
             settings.iused_token_ids = keys.search(keys._iused_domain(settings.company_id.iused_user_id))
+
+    @api.depends("company_id")
+    def _compute_iused_seen_addresses(self):
+        for settings in self:
+            # An administrator need not be a user of iUsed's log.
+            exchanges_sudo = self.env["iused.exchange"].sudo()
+            settings.iused_seen_addresses = ", ".join(exchanges_sudo._seen_addresses(settings.company_id)[:SHOWN])
 
     @api.depends("company_id")
     def _compute_iused_urls(self):

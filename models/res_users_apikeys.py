@@ -95,18 +95,26 @@ class ResUsersApikeys(models.Model):
     # Use -------------------------------------------------------------------------------------------------------------
 
     def _iused_check(self, key):
-        """Return the id of the user of a key that was made for iUsed, or None.
+        """Return the id of the user of a key that was made for iUsed, and the key's name; or None and None.
 
         Odoo takes a key without a scope for every scope; such a one is neither listed nor revoked as iUsed's.
         """
         user_id = self._check_credentials(scope=KEY_SCOPE, key=key)
         ours = SQL(
-            "SELECT FROM res_users_apikeys WHERE user_id = %s AND index = %s AND scope = %s",
+            "SELECT name FROM res_users_apikeys WHERE user_id = %s AND index = %s AND scope = %s",
             user_id or 0,
             key[:INDEX_SIZE],
             KEY_SCOPE,
         )
-        return user_id if user_id and self.env.execute_query(ours) else None
+        rows = user_id and self.env.execute_query(ours)
+        return (user_id, rows[0][0]) if rows else (None, None)
+
+    def _iused_begins_like_one(self, key):
+        """Tell whether a key begins like one that was made for iUsed: one guess in four billion does."""
+        like_ours = SQL(
+            "SELECT FROM res_users_apikeys WHERE index = %s AND scope = %s LIMIT 1", key[:INDEX_SIZE], KEY_SCOPE
+        )
+        return bool(self.env.execute_query(like_ours))
 
     def _iused_note_use(self, user_id, key):
         """Remember that a key was used, once an hour, as each poll would else be a write.
