@@ -16,12 +16,17 @@ _logger = logging.getLogger(__name__)
 class ResUsersApikeys(models.Model):
     _inherit = "res.users.apikeys"
 
-    iused_last_use = fields.Datetime("Last Used", readonly=True, help="To the hour. Only for access tokens of iUsed.")
+    iused_last_use = fields.Datetime(
+        "Last Used", readonly=True, help="To the hour. Only for access tokens of iUsed.", groups="base.group_user"
+    )
 
     def init(self):
         # Odoo makes this table itself, and no columns of fields.
         result = super().init()
-        self.env.cr.execute("ALTER TABLE res_users_apikeys ADD COLUMN IF NOT EXISTS iused_last_use timestamp")
+        # Trusted devices have a table of their own with the same fields.
+        self.env.cr.execute(
+            SQL("ALTER TABLE %s ADD COLUMN IF NOT EXISTS iused_last_use timestamp", SQL.identifier(self._table))
+        )
         return result
 
     def _iused_check(self, key):
