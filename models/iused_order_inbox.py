@@ -510,8 +510,8 @@ class IusedOrderInbox(models.AbstractModel):
                 for part in self._prepare_parts(number, item, share, warehouse)
             ],
         }
-        if company.iused_salesperson_id:
-            values["user_id"] = company.iused_salesperson_id.id
+        if salesperson := company._iused_colleagues(company.iused_salesperson_id):
+            values["user_id"] = salesperson.id
         if company.iused_team_id:
             values["team_id"] = company.iused_team_id.id
         return values

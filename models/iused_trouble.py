@@ -90,13 +90,15 @@ class IusedTrouble(models.Model):
         try:
             with self.env.cr.savepoint():
                 summary, text = compose(record.env)
-                return record.activity_schedule(
+                # The key is closed to everybody.
+                activity_sudo = record.sudo().activity_schedule(
                     "mail.mail_activity_data_warning",
                     summary=summary,
                     note=plaintext2html(self._shorten(text)),
                     user_id=user.id,
                     iused_key=key,
                 )
+                return activity_sudo.with_env(record.env)
         except OperationalError:
             raise  # a lost race, or no database: all of this again, or nothing
         except Exception:
@@ -136,9 +138,9 @@ class IusedTrouble(models.Model):
     @api.model
     def _find_told(self, kind, record, about):
         domain = [("iused_key", "=", self._activity_key(kind, record, about))]
-        if not about:  # anybody may make an activity with any key, but not on a record that is still to come
+        if not about:
             domain += [("res_model", "=", record._name), ("res_id", "=", record.id)]
-        # Whoever meets a trouble need not see the activities of who is responsible.
+        # Whoever meets a trouble need not see the activities of who is responsible, nor may read the key.
         return self.env["mail.activity"].sudo().search(domain)
 
     # Looking for troubles --------------------------------------------------------------------------------------------

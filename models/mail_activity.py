@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.orm.models import NO_ACCESS
 
 
 class MailActivity(models.Model):
@@ -10,6 +11,7 @@ class MailActivity(models.Model):
         copy=False,
         index="btree_not_null",
         help="The same for the same trouble, so that it is told once. See iused.trouble.",
+        groups=NO_ACCESS,  # who could write it could keep a trouble from being told
     )
 
     @api.model_create_multi

@@ -20,6 +20,14 @@ WEBHOOK_SETTINGS = {
     "iused_grouping",
 }
 EXTRA_KEYS = ("carrier", "tracking_link", "sku", "line_id", "shipped_at", "corrects")
+# What must not be another company's. Users may lose their access to a company later, and are looked at when needed.
+OF_THE_COMPANY = (
+    "iused_partner_id",
+    "iused_purchase_pricelist_id",
+    "iused_consumer_pricelist_id",
+    "iused_team_id",
+    "iused_carrier_id",
+)
 # The least and the most that a limit may be. More than years of hours is a slip, and no moment that can be reckoned.
 LIMITS = {
     "iused_retention_days": (1, 3_650),
@@ -46,6 +54,7 @@ class ResCompany(models.Model):
         ondelete="restrict",
         help="The user that iUsed's calls act as. Made with the first access token; it needs no rights of its own.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_networks = fields.Text(
         "iUsed's Networks",
@@ -56,9 +65,11 @@ class ResCompany(models.Model):
         "res.partner",
         string="iUsed as Customer",
         ondelete="restrict",
+        check_company=True,
         domain="[('company_id', 'in', (False, id))]",
         help="The customer of iUsed's orders: it is invoiced, while the goods go to the consumer.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_warehouse_ids = fields.Many2many(
         "stock.warehouse",
@@ -67,11 +78,13 @@ class ResCompany(models.Model):
         "warehouse_id",
         string="iUsed Warehouses",
         help="The warehouses whose stock is offered, and which deliver. None chosen means all of the company's.",
+        groups="base.group_user",
     )
     iused_stock_buffer = fields.Integer(
         "iUsed Stock Buffer",
         help="Pieces of each product that are kept back: iUsed is told so many fewer.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_purchase_pricelist_id = fields.Many2one(
         "product.pricelist",
@@ -79,6 +92,7 @@ class ResCompany(models.Model):
         check_company=True,
         help="What iUsed pays for a product that has no iUsed purchase price of its own.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_consumer_pricelist_id = fields.Many2one(
         "product.pricelist",
@@ -86,12 +100,14 @@ class ResCompany(models.Model):
         check_company=True,
         help="The recommended price for the consumer of a product that has no iUsed consumer price of its own.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_lang = fields.Selection(
         lambda self: self.env["res.lang"].get_installed(),
         string="iUsed Language",
         help="The language of the names that iUsed is told. Empty means the company's.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_order_policy = fields.Selection(
         [("confirm", "Confirm at once"), ("quotation", "Leave as quotation")],
@@ -99,6 +115,7 @@ class ResCompany(models.Model):
         default="confirm",
         required=True,
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_shortage_policy = fields.Selection(
         [("accept", "Accept the order and warn"), ("refuse", "Refuse the order")],
@@ -106,6 +123,7 @@ class ResCompany(models.Model):
         default="accept",
         required=True,
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_withdrawn_policy = fields.Selection(
         [("quotation", "Leave the order as quotation and warn"), ("refuse", "Refuse the order")],
@@ -114,11 +132,13 @@ class ResCompany(models.Model):
         required=True,
         help="Of products with an iUsed purchase price. An order of others that are not offered is always refused.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_price_tolerance = fields.Float(
         "iUsed Price Tolerance (%)",
         help="An order whose prices differ from our offer by more becomes a quotation, for a person to check.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_salesperson_id = fields.Many2one(
         "res.users",
@@ -126,19 +146,24 @@ class ResCompany(models.Model):
         domain="[('share', '=', False), ('company_ids', 'in', id)]",
         help="Empty means the salesperson of the customer iUsed.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_team_id = fields.Many2one(
         "crm.team",
         string="iUsed Sales Team",
+        check_company=True,
         domain="[('company_id', 'in', (False, id))]",
         help="Empty means the team that Odoo chooses.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_carrier_id = fields.Many2one(
         "delivery.carrier",
         string="iUsed Delivery Method",
+        check_company=True,
         domain="[('company_id', 'in', (False, id))]",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_responsible_id = fields.Many2one(
         "res.users",
@@ -146,6 +171,7 @@ class ResCompany(models.Model):
         domain="[('share', '=', False), ('company_ids', 'in', id)]",
         help="Who gets an activity when something needs a person. Empty means the salesperson, else an iUsed manager.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_retention_days = fields.Integer(
         "Keep iUsed Log (days)",
@@ -153,6 +179,7 @@ class ResCompany(models.Model):
         required=True,
         help="Exchanges with iUsed and shipment updates that were sent are deleted after so many days: 1 to 3,650.",
         prefetch="iused",
+        groups="base.group_user",
     )
     # When somebody is told. 0 means never.
     iused_watch_poll_hours = fields.Integer(
@@ -160,29 +187,35 @@ class ResCompany(models.Model):
         default=2,
         help="Tell when iUsed did not fetch the offers for so many hours.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_watch_order_days = fields.Integer(
         "Days Without an Order",
         default=7,
         help="Tell when iUsed placed no order for so many days.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_watch_open_hours = fields.Integer(
         "Hours That an Order Is Open",
         default=48,
         help="Tell when an order of iUsed has not left after so many hours.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_watch_offers = fields.Integer(
         "Least Offers with Stock",
         default=1,
         help="Tell when iUsed is offered fewer products that are in stock.",
         prefetch="iused",
+        groups="base.group_user",
     )
     # The address is the secret: whoever knows it can report shipments. Nobody reads it back, administrators included.
     iused_webhook_url = fields.Char("iUsed Webhook URL", groups=NO_ACCESS, copy=False, prefetch="iused")
-    iused_webhook_is_set = fields.Boolean(compute="_compute_iused_webhook_is_set")
-    iused_webhook_tested_at = fields.Datetime("iUsed Webhook Tested", readonly=True, copy=False, prefetch="iused")
+    iused_webhook_is_set = fields.Boolean(compute="_compute_iused_webhook_is_set", groups="base.group_user")
+    iused_webhook_tested_at = fields.Datetime(
+        "iUsed Webhook Tested", readonly=True, copy=False, prefetch="iused", groups="base.group_user"
+    )
 
     # How shipments are told
     iused_grouping = fields.Selection(
@@ -190,6 +223,7 @@ class ResCompany(models.Model):
         string="iUsed Shipment Updates",
         default="device",
         required=True,
+        groups="base.group_user",
     )
     iused_webhook_method = fields.Selection(
         [("POST", "POST"), ("PUT", "PUT"), ("PATCH", "PATCH")],
@@ -197,18 +231,30 @@ class ResCompany(models.Model):
         default="POST",
         required=True,
         prefetch="iused",
+        groups="base.group_user",
     )
-    iused_key_serial = fields.Char("Key of the Serial Number", default="serial_number", required=True, prefetch="iused")
+    iused_key_serial = fields.Char(
+        "Key of the Serial Number", default="serial_number", required=True, prefetch="iused", groups="base.group_user"
+    )
     iused_key_tracking = fields.Char(
-        "Key of the Tracking Reference", default="track_and_trace", required=True, prefetch="iused"
+        "Key of the Tracking Reference",
+        default="track_and_trace",
+        required=True,
+        prefetch="iused",
+        groups="base.group_user",
     )
     iused_key_order = fields.Char(
-        "Key of the Order Number", default="external_order_id", required=True, prefetch="iused"
+        "Key of the Order Number",
+        default="external_order_id",
+        required=True,
+        prefetch="iused",
+        groups="base.group_user",
     )
     iused_extra_keys = fields.Boolean(
         "Optional iUsed Keys",
         help="Tell carrier, tracking link, SKU, iUsed's line and the moment of shipment too, and mark corrections.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_waiting_hours = fields.Integer(
         "iUsed Waiting Limit (hours)",
@@ -216,18 +262,23 @@ class ResCompany(models.Model):
         required=True,
         help="An update that waits longer for its serial number or tracking reference raises an activity. 0: none.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_notify_consumers = fields.Boolean(
         "Odoo Writes to iUsed's Consumers",
         help="Send iUsed's consumers Odoo's own text messages and e-mails about deliveries. iUsed tells them itself.",
+        groups="base.group_user",
     )
     iused_sending_stopped = fields.Char(
         readonly=True,
         copy=False,
         help="Why no shipment update is sent: iUsed's answer that shut the company out.",
         prefetch="iused",
+        groups="base.group_user",
     )
-    iused_sending_stopped_at = fields.Datetime("Sending Stopped", readonly=True, copy=False, prefetch="iused")
+    iused_sending_stopped_at = fields.Datetime(
+        "Sending Stopped", readonly=True, copy=False, prefetch="iused", groups="base.group_user"
+    )
 
     _iused_user_unique = models.UniqueIndex(
         "(iused_user_id) WHERE iused_user_id IS NOT NULL",
@@ -317,6 +368,11 @@ class ResCompany(models.Model):
                         company=company.name,
                     )
                 )
+
+    @api.constrains(*OF_THE_COMPANY)
+    def _check_iused_companies(self):
+        """:raises UserError: for what belongs to another company; Odoo asks this of companies by itself nowhere"""
+        self._check_company(OF_THE_COMPANY)
 
     @api.constrains("iused_key_serial", "iused_key_tracking", "iused_key_order")
     def _check_iused_keys(self):
@@ -500,12 +556,21 @@ class ResCompany(models.Model):
         return self.iused_partner_id
 
     def _iused_responsible(self):
-        """Return who takes care of what the connector cannot: the chosen user, else one that sells for the company."""
+        """Return who takes care of what the connector cannot: the chosen user, else one that sells for the company.
+
+        Where nobody of the company can, it is the database's administrator, with or without access to the company.
+        """
         self.ensure_one()
-        chosen = (self.iused_responsible_id or self.iused_salesperson_id).filtered("active")
-        if chosen:
-            return chosen
-        managers = self.env.ref("sale_iused.group_iused_manager").all_user_ids.filtered(
-            lambda user: user.active and not user.share and self in user.company_ids
+        managers, administrators = (
+            self.env.ref(group).all_user_ids.sorted("id")
+            for group in ("sale_iused.group_iused_manager", "base.group_system")
         )
-        return managers.sorted("id")[:1] or self.env.ref("base.user_admin")
+        for users in (self.iused_responsible_id, self.iused_salesperson_id, managers, administrators):
+            if able := self._iused_colleagues(users):
+                return able[0]
+        return self.env.ref("base.user_admin")
+
+    def _iused_colleagues(self, users):
+        """Return those of some users who work at this company: others must not learn of its affairs."""
+        self.ensure_one()
+        return users.filtered(lambda user: user.active and not user.share and self in user.company_ids)

@@ -17,7 +17,9 @@ _logger = logging.getLogger(__name__)
 class ResUsersApikeys(models.Model):
     _inherit = "res.users.apikeys"
 
-    iused_last_use = fields.Datetime("Last Used", readonly=True, help="To the hour. Only for access tokens of iUsed.")
+    iused_last_use = fields.Datetime(
+        "Last Used", readonly=True, help="To the hour. Only for access tokens of iUsed.", groups="base.group_user"
+    )
 
     iused_made_by_id = fields.Many2one("res.users", "Made by", readonly=True, groups="base.group_user")
     iused_has_ended = fields.Boolean(compute="_compute_iused_has_ended")

@@ -13,23 +13,37 @@ class SaleOrder(models.Model):
         readonly=True,
         index="trigram",
         help="iUsed's own number of this order.",
+        groups="base.group_user",
     )
-    iused_ordered_at = fields.Datetime("Ordered at iUsed", copy=False, readonly=True, prefetch="iused")
-    iused_lines_digest = fields.Char(copy=False, readonly=True, prefetch="iused")
-    iused_address_digest = fields.Char(copy=False, readonly=True, prefetch="iused")
-    iused_former_addresses = fields.Text(copy=False, readonly=True, prefetch="iused")  # their digests
+    iused_ordered_at = fields.Datetime(
+        "Ordered at iUsed", copy=False, readonly=True, prefetch="iused", groups="base.group_user"
+    )
+    iused_lines_digest = fields.Char(copy=False, readonly=True, prefetch="iused", groups="base.group_user")
+    iused_address_digest = fields.Char(copy=False, readonly=True, prefetch="iused", groups="base.group_user")
+    # Their digests.
+    iused_former_addresses = fields.Text(copy=False, readonly=True, prefetch="iused", groups="base.group_user")
     iused_note = fields.Text(
         "Consumer's Remark",
         copy=False,
         readonly=True,
         prefetch="iused",
         help="It is on the deliveries, for who packs.",
+        groups="base.group_user",
     )
     iused_to_confirm = fields.Boolean(
-        "To Be Confirmed Later", copy=False, readonly=True, prefetch="iused", index="btree_not_null"
+        "To Be Confirmed Later",
+        copy=False,
+        readonly=True,
+        prefetch="iused",
+        index="btree_not_null",
+        groups="base.group_user",
     )
-    iused_update_ids = fields.One2many("iused.shipment.update", "order_id", string="Shipment Updates")
-    iused_update_count = fields.Integer(compute="_compute_iused_update_count", compute_sudo=True)
+    iused_update_ids = fields.One2many(
+        "iused.shipment.update", "order_id", string="Shipment Updates", groups="base.group_user"
+    )
+    iused_update_count = fields.Integer(
+        compute="_compute_iused_update_count", compute_sudo=True, groups="base.group_user"
+    )
     iused_shipment_state = fields.Selection(
         STATES,
         string="iUsed Shipment",
@@ -37,6 +51,7 @@ class SaleOrder(models.Model):
         compute_sudo=True,  # whoever sees the order may know, without rights on the outbox
         search="_search_iused_shipment_state",
         help="What iUsed knows of this order's shipments: the update that is farthest from being told.",
+        groups="base.group_user",
     )
 
     _iused_reference_unique = models.UniqueIndex(
@@ -103,6 +118,8 @@ class SaleOrder(models.Model):
         domain = super()._search_display_name(operator, value)
         if operator in Domain.NEGATIVE_OPERATORS:
             return domain
+        if not self._has_field_access(self._fields["iused_reference"], "read"):
+            return domain  # customers look their own orders up
         return Domain(domain) | Domain("iused_reference", operator, value)
 
     # What the inbox asks of an order ---------------------------------------------------------------------------------

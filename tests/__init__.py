@@ -2,6 +2,7 @@ from . import (
     test_access,
     test_address_changes,
     test_attacks,
+    test_attacks_people,
     test_changes,
     test_delivery,
     test_dependencies,

@@ -8,7 +8,7 @@ class IusedShipmentSerial(models.TransientModel):
     _description = "Serial Number of a Shipment Update"
 
     update_id = fields.Many2one("iused.shipment.update", required=True, readonly=True, ondelete="cascade")
-    pieces = fields.Integer(related="update_id.pieces")
+    pieces = fields.Integer(related="update_id.pieces", related_sudo=False)
     serial_number = fields.Text("Serial Number / IMEI", required=True)
 
     @api.constrains("update_id")
