@@ -88,12 +88,17 @@ class IusedTrouble(models.Model):
         try:
             with self.env.cr.savepoint():
                 summary, text = compose(record.env)
-                return record.activity_schedule(
-                    "mail.mail_activity_data_warning",
-                    summary=summary,
-                    note=plaintext2html(self._shorten(text)),
-                    user_id=user.id,
-                    iused_key=key,
+                # Whoever meets a trouble may not write its key.
+                return (
+                    record.sudo()
+                    .activity_schedule(
+                        "mail.mail_activity_data_warning",
+                        summary=summary,
+                        note=plaintext2html(self._shorten(text)),
+                        user_id=user.id,
+                        iused_key=key,
+                    )
+                    .with_env(record.env)
                 )
         except OperationalError:
             raise  # a lost race, or no database: all of this again, or nothing
@@ -134,7 +139,7 @@ class IusedTrouble(models.Model):
     @api.model
     def _find_told(self, kind, record, about):
         domain = [("iused_key", "=", self._activity_key(kind, record, about))]
-        if not about:  # anybody may make an activity with any key, but not on a record that is still to come
+        if not about:  # anybody could make an activity with any key once, but not on a record that is still to come
             domain += [("res_model", "=", record._name), ("res_id", "=", record.id)]
         # Whoever meets a trouble need not see the activities of who is responsible.
         return self.env["mail.activity"].sudo().search(domain)

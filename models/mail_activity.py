@@ -2,12 +2,14 @@ from odoo import api, fields, models
 
 
 class MailActivity(models.Model):
-    _inherit = "mail.activity"
+    _name = "mail.activity"
+    _inherit = ["mail.activity", "iused.guard"]
 
     iused_key = fields.Char(
         "iUsed Trouble",
         readonly=True,
         copy=False,
+        iused_own=True,
         index="btree_not_null",
         help="The same for the same trouble, so that it is told once. See iused.trouble.",
     )

@@ -43,6 +43,7 @@ class ResCompany(models.Model):
         "res.users",
         string="iUsed User",
         ondelete="restrict",
+        domain=[("share", "=", True)],
         help="The user that iUsed's calls act as. Made with the first access token; it needs no rights of its own.",
         prefetch="iused",
     )
@@ -264,6 +265,14 @@ class ResCompany(models.Model):
                         company=company.name,
                     )
                 )
+            if not company.iused_user_id.share:
+                raise ValidationError(
+                    self.env._(
+                        "%s is an internal user and cannot be iUsed's: who has the key would act with that user's"
+                        " rights. Make an access token, and a user without rights is made with it.",
+                        company.iused_user_id.name,
+                    )
+                )
 
     @api.constrains("iused_price_tolerance")
     def _check_iused_price_tolerance(self):
@@ -396,12 +405,12 @@ class ResCompany(models.Model):
         return next((code for code in (self.iused_lang, self.partner_id.lang) if code in installed), "en_US")
 
     def _iused_ensure_user(self):
-        """Return the company's iUsed user, one that can be used; made when there is none.
+        """Return the company's iUsed user, one that can be used; made when there is none, or one that became internal.
 
         A portal user without a password: it takes no licence, cannot log in, and reaches nothing but our routes.
         """
         self.ensure_one()
-        if not self.iused_user_id.active:
+        if not self.iused_user_id.active or not self.iused_user_id.share:
             self.iused_user_id = self._iused_revive_user() or self._iused_create_user()
         return self.iused_user_id
 

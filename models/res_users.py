@@ -1,5 +1,5 @@
-from odoo import models
-from odoo.exceptions import AccessDenied
+from odoo import api, models
+from odoo.exceptions import AccessDenied, ValidationError
 
 
 class ResUsers(models.Model):
@@ -9,6 +9,18 @@ class ResUsers(models.Model):
         """Return those of the users that iUsed's calls act as: nobody is behind them."""
         companies_sudo = self.env["res.company"].sudo()  # nobody is logged in yet, or somebody without settings
         return self & companies_sudo.search([("iused_user_id", "in", self.ids)]).iused_user_id.with_env(self.env)
+
+    @api.constrains("group_ids")
+    def _check_iused_user(self):
+        """Let nobody make iUsed's user an internal one, with rights that the key would give.
+
+        What is changed at the groups asks no user: then our routes refuse the key.
+        """
+        internal = self.filtered(lambda user: not user.share)
+        for user in internal and internal._iused_filtered():
+            raise ValidationError(
+                self.env._("%s is the user for the calls of iUsed and cannot be an internal user.", user.name)
+            )
 
     def _check_credentials(self, credential, env):
         """Let nobody log in as iUsed's user, whatever password it was given: our routes know its keys."""

@@ -5,19 +5,23 @@ from .iused_shipment_update import FARTHEST_FIRST, STATES
 
 
 class SaleOrder(models.Model):
-    _inherit = "sale.order"
+    _name = "sale.order"
+    _inherit = ["sale.order", "iused.guard"]
 
     iused_reference = fields.Char(
         "iUsed Reference",
         copy=False,
         readonly=True,
+        iused_own=True,
         index="trigram",
         help="iUsed's own number of this order.",
     )
-    iused_ordered_at = fields.Datetime("Ordered at iUsed", copy=False, readonly=True, prefetch="iused")
-    iused_lines_digest = fields.Char(copy=False, readonly=True, prefetch="iused")
-    iused_address_digest = fields.Char(copy=False, readonly=True, prefetch="iused")
-    iused_former_addresses = fields.Text(copy=False, readonly=True, prefetch="iused")  # their digests
+    iused_ordered_at = fields.Datetime("Ordered at iUsed", copy=False, readonly=True, iused_own=True, prefetch="iused")
+    iused_lines_digest = fields.Char(copy=False, readonly=True, iused_own=True, prefetch="iused")
+    iused_address_digest = fields.Char(copy=False, readonly=True, iused_own=True, prefetch="iused")
+    # The digests of those before.
+    iused_former_addresses = fields.Text(copy=False, readonly=True, iused_own=True, prefetch="iused")
+    # Nothing is decided by it, and a consumer may ask for it to be forgotten: sales may write it.
     iused_note = fields.Text(
         "Consumer's Remark",
         copy=False,
@@ -26,7 +30,12 @@ class SaleOrder(models.Model):
         help="It is on the deliveries, for who packs.",
     )
     iused_to_confirm = fields.Boolean(
-        "To Be Confirmed Later", copy=False, readonly=True, prefetch="iused", index="btree_not_null"
+        "To Be Confirmed Later",
+        copy=False,
+        readonly=True,
+        iused_own=True,
+        prefetch="iused",
+        index="btree_not_null",
     )
     iused_update_ids = fields.One2many("iused.shipment.update", "order_id", string="Shipment Updates")
     iused_update_count = fields.Integer(compute="_compute_iused_update_count", compute_sudo=True)
@@ -79,7 +88,8 @@ class SaleOrder(models.Model):
     def write(self, vals):
         """The warehouse that a person chooses delivers all of the order."""
         if "warehouse_id" in vals:
-            self.order_line.filtered("iused_warehouse_id").iused_warehouse_id = False
+            # Whoever may choose it may not write our own field.
+            self.sudo().order_line.filtered("iused_warehouse_id").iused_warehouse_id = False
         return super().write(vals)
 
     def _action_cancel(self):

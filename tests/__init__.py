@@ -2,6 +2,7 @@ from . import (
     test_access,
     test_address_changes,
     test_attacks,
+    test_attacks_orders,
     test_delivery,
     test_devices_back,
     test_devices_off,
