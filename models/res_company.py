@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, ValidationError
 from odoo.orm.models import NO_ACCESS
 from odoo.tools import SQL
+from odoo.tools.misc import formatLang
 
 from ..const import LOOPBACK_HOSTS
 from ..tools.masking import mask_path
@@ -27,6 +28,8 @@ LIMITS = {
     "iused_watch_order_days": (0, 3_650),
     "iused_watch_open_hours": (0, 87_600),
     "iused_watch_offers": (0, 1_000_000),
+    "iused_most_orders": (0, 1_000_000),
+    "iused_most_value": (0, 1_000_000_000),
 }
 
 
@@ -113,6 +116,18 @@ class ResCompany(models.Model):
     iused_price_tolerance = fields.Float(
         "iUsed Price Tolerance (%)",
         help="An order whose prices differ from our offer by more becomes a quotation, for a person to check.",
+        prefetch="iused",
+    )
+    # What a thief of the key, or a mistake at iUsed, can have confirmed in 24 hours. 0 means no limit: what is usual
+    # only the company knows, and a guess would keep consumers waiting.
+    iused_most_orders = fields.Integer(
+        "Most iUsed Orders in 24 Hours",
+        help="Orders of iUsed beyond that stay quotations, for a person to confirm. 0: no limit.",
+        prefetch="iused",
+    )
+    iused_most_value = fields.Monetary(
+        "Most Value of iUsed Orders in 24 Hours",
+        help="Excluding VAT. Orders of iUsed beyond that stay quotations, for a person to confirm. 0: no limit.",
         prefetch="iused",
     )
     iused_salesperson_id = fields.Many2one(
@@ -390,6 +405,20 @@ class ResCompany(models.Model):
         sender = self.env["iused.shipment.sender"]
         sender._lift_holds(self)
         sender._trigger()
+
+    # Limits ----------------------------------------------------------------------------------------------------------
+
+    def _iused_has_limit(self):
+        """Tell whether so many orders, or orders of such value, are confirmed in 24 hours and no more."""
+        self.ensure_one()
+        return bool(self.iused_most_orders or self.iused_most_value)
+
+    def _iused_describe_limit(self):
+        """Return that limit in words."""
+        self.ensure_one()
+        value = self.iused_most_value and formatLang(self.env, self.iused_most_value, currency_obj=self.currency_id)
+        orders = self.iused_most_orders and self.env._("%s orders", self.iused_most_orders)
+        return ", ".join(filter(None, (orders, value))) or "-"
 
     # Who and what ----------------------------------------------------------------------------------------------------
 

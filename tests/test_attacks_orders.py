@@ -15,6 +15,7 @@ OWN = {
         "iused_address_digest": "0" * 64,
         "iused_former_addresses": "0" * 64,
         "iused_to_confirm": True,
+        "iused_beyond_limit": True,
     },
     "sale.order.line": {"iused_line_reference": "9", "iused_line_number": 9, "iused_warehouse_id": 1},
     "mail.activity": {"iused_key": "prices sale.order,1"},
