@@ -6,6 +6,7 @@ from . import (
     iused_connection,
     iused_exchange,
     iused_field_mapping,
+    iused_guard,
     iused_offer_feed,
     iused_order_inbox,
     iused_overview,

@@ -50,6 +50,7 @@ DOORS = {
     "refused": USER,
     "outside": USER,
     "to_check": SALES,
+    "beyond_limit": SALES,
     "short": SALES,
     "cut_off": SALES,
 }
@@ -105,6 +106,7 @@ class Facts(NamedTuple):
     oldest_open: BaseModel  # the order that waits longest
     open_orders: int
     to_check: Orders  # quotations that somebody has to confirm
+    beyond_limit: Orders  # quotations, as more came within 24 hours than the company allows
     short: Orders  # of stock
     cut_off: Orders  # they will not become whole by themselves
     untold: int
@@ -173,6 +175,7 @@ class IusedOverview(models.AbstractModel):
             oldest_open=orders_sudo.search(open_domain, order="create_date, id", limit=1),
             open_orders=orders_sudo.search_count(open_domain),
             to_check=self_sudo._count_orders(self._to_check_domain(company)),
+            beyond_limit=self_sudo._count_orders(self._beyond_limit_domain(company)),
             short=self_sudo._count_orders(self._short_domain(company)),
             cut_off=self_sudo._count_orders(self._cut_off_domain(company)),
             **self_sudo._read_update_facts(company),
@@ -258,7 +261,11 @@ class IusedOverview(models.AbstractModel):
 
     @api.model
     def _open_orders_domain(self, company):
-        """An order is open until all of it has left, or it is cancelled.
+        return self._orders_domain(company) & (Domain("state", "in", ("draft", "sent")) | self._not_left_domain())
+
+    @api.model
+    def _not_left_domain(self):
+        """A confirmed order is open until all of it has left, or it is cancelled.
 
         Odoo's delivery status alone does not tell: it counts returns, and services have none.
         """
@@ -274,9 +281,7 @@ class IusedOverview(models.AbstractModel):
         )
         # No delivery yet, as of goods that are still to be bought for dropshipping, or none any more.
         is_left_out = Domain("delivery_status", "=", False) & Domain("order_line", "any", list(goods))
-        return self._orders_domain(company) & (
-            Domain("state", "in", ("draft", "sent")) | (Domain("state", "=", "sale") & (is_leaving | is_left_out))
-        )
+        return Domain("state", "=", "sale") & (is_leaving | is_left_out)
 
     @api.model
     def _to_check_domain(self, company):
@@ -287,7 +292,13 @@ class IusedOverview(models.AbstractModel):
             waits |= Domain("iused_to_confirm", "=", False) | Domain(
                 "create_date", "<", fields.Datetime.now() - PATIENCE
             )
+        waits &= Domain("iused_beyond_limit", "=", False)
         return self._orders_domain(company) & Domain("state", "in", ("draft", "sent")) & waits
+
+    @api.model
+    def _beyond_limit_domain(self, company):
+        waits = Domain("state", "in", ("draft", "sent")) & Domain("iused_beyond_limit", "=", True)
+        return self._orders_domain(company) & waits
 
     @api.model
     def _short_domain(self, company):
@@ -513,6 +524,15 @@ class IusedOverview(models.AbstractModel):
                 "%(order)s waits as a quotation for somebody to check and confirm it (in all: %(count)s).",
                 order=facts.to_check.first.name,
                 count=facts.to_check.count,
+            )
+        if facts.beyond_limit.count:
+            troubles["beyond_limit"] = self.env._(
+                "%(count)s orders wait as quotations, %(order)s first: more came from iUsed within 24 hours than"
+                " you allow (%(limit)s). It is a good day, or somebody else has iUsed's key. Confirm what is right;"
+                " else cancel them, and give iUsed a new access token.",
+                count=facts.beyond_limit.count,
+                order=facts.beyond_limit.first.name,
+                limit=company._iused_describe_limit(),
             )
         if facts.short.count:
             troubles["short"] = self.env._(
@@ -777,6 +797,13 @@ class IusedOverview(models.AbstractModel):
                 "refused",
             ),
             ("to_check", self.env._("Orders to check"), facts.to_check.count, ("to_check",), "to_check"),
+            (
+                "beyond_limit",
+                self.env._("Orders beyond the limit"),
+                facts.beyond_limit.count,
+                ("beyond_limit",),
+                "beyond_limit",
+            ),
             ("short", self.env._("Orders short of stock"), facts.short.count, ("short",), "short"),
             ("cut_off", self.env._("Orders not whole"), facts.cut_off.count, ("cut_off",), "cut_off"),
             ("late", self.env._("Updates that lack something"), facts.late, ("update_waits",), "late"),
@@ -956,6 +983,9 @@ class IusedOverview(models.AbstractModel):
 
     def _open_to_check(self):
         return self._open_orders_of(self.env._("Orders to Check"), self._to_check_domain(self.env.company))
+
+    def _open_beyond_limit(self):
+        return self._open_orders_of(self.env._("Orders beyond the Limit"), self._beyond_limit_domain(self.env.company))
 
     def _open_short(self):
         return self._open_orders_of(self.env._("Orders Short of Stock"), self._short_domain(self.env.company))

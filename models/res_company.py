@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, ValidationError
 from odoo.orm.models import NO_ACCESS
 from odoo.tools import SQL
+from odoo.tools.misc import formatLang
 
 from ..const import LOOPBACK_HOSTS
 from ..tools.masking import mask_path
@@ -36,6 +37,8 @@ LIMITS = {
     "iused_watch_order_days": (0, 3_650),
     "iused_watch_open_hours": (0, 87_600),
     "iused_watch_offers": (0, 1_000_000),
+    "iused_most_orders": (0, 1_000_000),
+    "iused_most_value": (0, 1_000_000_000),
 }
 
 
@@ -52,6 +55,7 @@ class ResCompany(models.Model):
         "res.users",
         string="iUsed User",
         ondelete="restrict",
+        domain=[("share", "=", True)],
         help="The user that iUsed's calls act as. Made with the first access token; it needs no rights of its own.",
         prefetch="iused",
         groups="base.group_user",
@@ -139,6 +143,18 @@ class ResCompany(models.Model):
         help="An order whose prices differ from our offer by more becomes a quotation, for a person to check.",
         prefetch="iused",
         groups="base.group_user",
+    )
+    # What a thief of the key, or a mistake at iUsed, can have confirmed in 24 hours. 0 means no limit: what is usual
+    # only the company knows, and a guess would keep consumers waiting.
+    iused_most_orders = fields.Integer(
+        "Most iUsed Orders in 24 Hours",
+        help="Orders of iUsed beyond that stay quotations, for a person to confirm. 0: no limit.",
+        prefetch="iused",
+    )
+    iused_most_value = fields.Monetary(
+        "Most Value of iUsed Orders in 24 Hours",
+        help="Excluding VAT. Orders of iUsed beyond that stay quotations, for a person to confirm. 0: no limit.",
+        prefetch="iused",
     )
     iused_salesperson_id = fields.Many2one(
         "res.users",
@@ -322,6 +338,14 @@ class ResCompany(models.Model):
                         company=company.name,
                     )
                 )
+            if not company.iused_user_id.share:
+                raise ValidationError(
+                    self.env._(
+                        "%s is an internal user and cannot be iUsed's: who has the key would act with that user's"
+                        " rights. Make an access token, and a user without rights is made with it.",
+                        company.iused_user_id.name,
+                    )
+                )
 
     @api.constrains("iused_networks")
     def _check_iused_networks(self):
@@ -466,6 +490,20 @@ class ResCompany(models.Model):
         sender._lift_holds(self)
         sender._trigger()
 
+    # Limits ----------------------------------------------------------------------------------------------------------
+
+    def _iused_has_limit(self):
+        """Tell whether so many orders, or orders of such value, are confirmed in 24 hours and no more."""
+        self.ensure_one()
+        return bool(self.iused_most_orders or self.iused_most_value)
+
+    def _iused_describe_limit(self):
+        """Return that limit in words."""
+        self.ensure_one()
+        value = self.iused_most_value and formatLang(self.env, self.iused_most_value, currency_obj=self.currency_id)
+        orders = self.iused_most_orders and self.env._("%s orders", self.iused_most_orders)
+        return ", ".join(filter(None, (orders, value))) or "-"
+
     # Who and what ----------------------------------------------------------------------------------------------------
 
     def _iused_warehouses(self):
@@ -480,12 +518,12 @@ class ResCompany(models.Model):
         return next((code for code in (self.iused_lang, self.partner_id.lang) if code in installed), "en_US")
 
     def _iused_ensure_user(self):
-        """Return the company's iUsed user, one that can be used; made when there is none.
+        """Return the company's iUsed user, one that can be used; made when there is none, or one that became internal.
 
         A portal user without a password: it takes no licence, cannot log in, and reaches nothing but our routes.
         """
         self.ensure_one()
-        if not self.iused_user_id.active:
+        if not self.iused_user_id.active or not self.iused_user_id.share:
             self.iused_user_id = self._iused_revive_user() or self._iused_create_user()
         return self.iused_user_id
 

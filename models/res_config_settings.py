@@ -23,6 +23,8 @@ class ResConfigSettings(models.TransientModel):
     iused_shortage_policy = fields.Selection(related="company_id.iused_shortage_policy", readonly=False)
     iused_withdrawn_policy = fields.Selection(related="company_id.iused_withdrawn_policy", readonly=False)
     iused_price_tolerance = fields.Float(related="company_id.iused_price_tolerance", readonly=False)
+    iused_most_orders = fields.Integer(related="company_id.iused_most_orders", readonly=False)
+    iused_most_value = fields.Monetary(related="company_id.iused_most_value", readonly=False)
     iused_salesperson_id = fields.Many2one(related="company_id.iused_salesperson_id", readonly=False)
     iused_team_id = fields.Many2one(related="company_id.iused_team_id", readonly=False)
     iused_carrier_id = fields.Many2one(related="company_id.iused_carrier_id", readonly=False)

@@ -2,21 +2,25 @@ from odoo import api, fields, models
 
 
 class SaleOrderLine(models.Model):
-    _inherit = "sale.order.line"
+    _name = "sale.order.line"
+    _inherit = ["sale.order.line", "iused.guard"]
 
     iused_line_reference = fields.Char(
         "iUsed Line",
         copy=False,
         readonly=True,
+        iused_own=True,
         help="iUsed's own number of this line.",
         prefetch="iused",
         groups="base.group_user",
     )
     # Which line of iUsed's order this is part of, from 1: a line that two warehouses deliver is split.
-    iused_line_number = fields.Integer(copy=False, readonly=True, prefetch="iused", groups="base.group_user")
+    iused_line_number = fields.Integer(
+        copy=False, readonly=True, iused_own=True, prefetch="iused", groups="base.group_user"
+    )
     # Where the line's pieces were found, if that is not the order's warehouse.
     iused_warehouse_id = fields.Many2one(
-        "stock.warehouse", copy=False, readonly=True, prefetch="iused", groups="base.group_user"
+        "stock.warehouse", copy=False, readonly=True, iused_own=True, prefetch="iused", groups="base.group_user"
     )
 
     @api.depends("iused_warehouse_id")

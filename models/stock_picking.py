@@ -51,6 +51,24 @@ class StockPicking(models.Model):
         groups="base.group_user",
     )
 
+    iused_moved = fields.Char(
+        "Changed Address",
+        compute="_compute_iused_moved",
+        compute_sudo=True,  # whoever packs may know, without rights on orders or the activities of others
+        groups="base.group_user",
+        help="The orders of this delivery whose address iUsed changed, until somebody has checked that.",
+    )
+
+    @api.depends("state", "move_ids.sale_line_id.order_id.activity_ids.iused_key")
+    def _compute_iused_moved(self):
+        """Say that an address was changed after the confirmation, until the activity about that is done."""
+        for picking in self:
+            orders = picking.state not in ("done", "cancel") and picking.move_ids.sale_line_id.order_id
+            moved = orders and orders.filtered(
+                lambda order: order.iused_reference and order.env["iused.trouble"]._find_told("address", order, "")
+            )
+            picking.iused_moved = ", ".join(moved.mapped("name")) if moved else False
+
     @api.depends("move_ids.sale_line_id.order_id.iused_reference")
     def _compute_iused_reference(self):
         for picking in self:

@@ -1,7 +1,9 @@
 from . import (
     test_access,
     test_address_changes,
+    test_address_seen,
     test_attacks,
+    test_attacks_orders,
     test_attacks_people,
     test_changes,
     test_delivery,
@@ -31,6 +33,7 @@ from . import (
     test_openapi,
     test_order_changes,
     test_order_faults,
+    test_order_limit,
     test_order_log,
     test_order_notes,
     test_order_payload,

@@ -220,7 +220,9 @@ def _push(operation, offer, named=False):
             "400": _problem("not JSON, or of too many values or too long names, or too long a key"),
             **_not_let_in(),
             "404": _problem("a cancellation of an order that is not known"),
-            "409": _problem("known with other lines or a newer address, cancelled, shipped already, or out of stock"),
+            "409": _problem(
+                "known with other lines, a newer address or too many, cancelled, shipped already, or out of stock"
+            ),
             "413": _problem("longer than 1 MiB"),
             "415": _problem("another Content-Type than JSON, or a Content-Encoding"),
             "422": _problem("fields that are missing or cannot be read, a SKU not known or offered, another currency"),
