@@ -1,12 +1,12 @@
 {
     "name": "iUsed Connector",
-    "version": "19.0.1.0.0",
+    "version": "19.0.1.1.0",
     "summary": "Sell refurbished phones through iUsed: live offer feed, orders, serial numbers and tracking",
     "category": "Sales/Sales",
     "author": "iUsed Connector contributors",
     "license": "LGPL-3",
     "depends": ["sale_stock", "stock_delivery", "phone_validation"],
-    "external_dependencies": {"python": ["requests", "phonenumbers"]},
+    "external_dependencies": {"python": ["requests", "phonenumbers", "cryptography"]},
     "data": [
         "security/iused_groups.xml",
         "security/ir.model.access.csv",

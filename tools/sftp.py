@@ -73,6 +73,7 @@ def _lt(text):
 
 
 UNEXPECTED = _lt("Unexpected error: %(kind)s")
+LOST = _lt("The password or private key cannot be read any more: enter it again.")
 
 
 class SftpError(Exception):
