@@ -32,9 +32,9 @@ class SecretLost(UserError):
 class IusedSecret(models.Model):
     """What nobody may read: the webhook's address, password and key of the sFTP server, each encrypted.
 
-    In a table of its own, as PostgreSQL and Odoo log a statement that breaks a constraint, and its whole row. Written and
-    read by the methods below alone, so that what is sent to PostgreSQL is encrypted, and Odoo's cache has none of it.
-    The methods hand out secrets: they are for code that runs as superuser.
+    In a table of its own, as PostgreSQL and Odoo log a statement that breaks a constraint, and its whole row. Written
+    and read by the methods below alone, so that what is sent to PostgreSQL is encrypted, and Odoo's cache has none of
+    it. They ask for no rights: who calls them sees to it that nothing gets out.
     """
 
     _name = "iused.secret"
@@ -197,13 +197,13 @@ class IusedSecret(models.Model):
                 try:
                     keys = read_keys(text)
                 except ValueError:
-                    raise UserError(self.env._("No key for secrets: %s is none.", place)) from None
+                    raise UserError(self.env._("The key for secrets is not valid: %s.", place)) from None
         try:
             return keys + read_key_file(self._key_path())
         except (OSError, ValueError):
             if keys:
                 return keys
-            raise UserError(self.env._("No key for secrets: the file %s holds none.", self._key_path())) from None
+            raise UserError(self.env._("The key for secrets is not valid: %s.", self._key_path())) from None
 
     @api.model
     def _make_key(self):

@@ -173,8 +173,8 @@ class ResCompany(models.Model):
         help="Tell when iUsed is offered fewer products that are in stock.",
         prefetch="iused",
     )
-    # The address is the secret: whoever knows it can report shipments. It is taken and kept in `iused.secret`, and never
-    # given back, to administrators included.
+    # The address is the secret: whoever knows it can report shipments. It is taken, kept in `iused.secret`, and never
+    # given back, administrators included.
     iused_webhook_url = fields.Char(
         "iUsed Webhook URL",
         groups=NO_ACCESS,
@@ -249,9 +249,7 @@ class ResCompany(models.Model):
         for company in self:
             self.env["iused.secret"]._put(company, "iused_webhook_url", company.iused_webhook_url)
         # What was written would be read from the cache until the end of the transaction.
-        self.invalidate_recordset(
-            ["iused_webhook_url", "iused_webhook_is_set", "iused_webhook_is_lost"], flush=False
-        )
+        self.invalidate_recordset(["iused_webhook_url", "iused_webhook_is_set", "iused_webhook_is_lost"], flush=False)
 
     @api.depends("iused_webhook_url")
     def _compute_iused_webhook_is_set(self):
