@@ -1,13 +1,13 @@
 {
     "name": "iUsed Connector",
-    "version": "19.0.1.0.0",
+    "version": "19.0.1.1.0",
     "summary": "Sell refurbished phones through iUsed: live offer feed, orders, serial numbers and tracking",
     "category": "Sales/Sales",
     "author": "iUsed Connector contributors",
     "license": "LGPL-3",
     "depends": ["sale_stock", "stock_delivery", "phone_validation"],
     "external_dependencies": {
-        "python": ["babel", "phonenumbers", "python-stdnum", "requests", "urllib3", "werkzeug"],
+        "python": ["babel", "cryptography", "phonenumbers", "python-stdnum", "requests", "urllib3", "werkzeug"],
     },
     "data": [
         "security/iused_groups.xml",

@@ -10,6 +10,7 @@ from . import (
     iused_offer_feed,
     iused_order_inbox,
     iused_overview,
+    iused_secret,
     iused_sftp_location,
     iused_shipment_sender,
     iused_shipment_update,

@@ -65,14 +65,16 @@ class IusedConnection(models.AbstractModel):
 
         :return: the kind of notification (success, warning or danger) and its text
         """
-        url = company.sudo().iused_webhook_url  # closed to everybody; it leaves in the call alone
+        if company.iused_webhook_is_lost:
+            return "danger", self.env._("The webhook's address cannot be read any more: enter it again.")
+        url = company._iused_webhook_address()
         if not url:
             return "warning", self.env._("There is no webhook address yet.")
         networks = self._allowed_networks()
         self.env["ir.cron"]._commit_progress()
         answer = probe("OPTIONS", url, TIMEOUT, networks)
         kind, text = self._judge_webhook(company, answer)
-        if kind == "success" and company.sudo().iused_webhook_url == url:
+        if kind == "success" and company._iused_webhook_address() == url:
             company.sudo().iused_webhook_tested_at = fields.Datetime.now()  # a finding; who may test may not write it
         return kind, text
 

@@ -561,6 +561,8 @@ class IusedOverview(models.AbstractModel):
                 count=facts.late,
                 hours=hours,
             )
+        if company.iused_webhook_is_lost:
+            return troubles | {"webhook_lost": self._describe_lost_webhook()}
         if not facts.to_send:
             return troubles
         if not company.iused_webhook_is_set:
@@ -580,6 +582,12 @@ class IusedOverview(models.AbstractModel):
                 answer=facts.failing.last_answer or "",
             )
         return troubles
+
+    @api.model
+    def _describe_lost_webhook(self):
+        return self.env._(
+            "The webhook's address cannot be read any more: enter it again. The shipment updates wait meanwhile."
+        )
 
     @api.model
     def _describe_idle_sender(self, facts):
@@ -807,6 +815,7 @@ class IusedOverview(models.AbstractModel):
             ("short", self.env._("Orders short of stock"), facts.short.count, ("short",), "short"),
             ("cut_off", self.env._("Orders not whole"), facts.cut_off.count, ("cut_off",), "cut_off"),
             ("late", self.env._("Updates that lack something"), facts.late, ("update_waits",), "late"),
+            ("webhook", self.env._("Webhook address"), self.env._("Lost"), ("webhook_lost",), "settings"),
             ("updates", updates, facts.to_send, ("no_webhook", "no_sending", "down"), "untold"),
         )
         return [

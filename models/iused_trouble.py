@@ -51,6 +51,7 @@ class IusedTrouble(models.Model):
             ("short", "Stock is short for orders of iUsed"),
             ("cut_off", "Orders of iUsed will not become whole"),
             ("update_waits", "Shipment updates lack something"),
+            ("webhook_lost", "The webhook's address cannot be read any more"),
             ("no_webhook", "Shipment updates have no address to go to"),
             ("no_sending", "Nothing sends the shipment updates"),
             ("down", "iUsed does not take shipment updates"),

@@ -226,9 +226,21 @@ class ResCompany(models.Model):
         prefetch="iused",
         groups="base.group_user",
     )
-    # The address is the secret: whoever knows it can report shipments. Nobody reads it back, administrators included.
-    iused_webhook_url = fields.Char("iUsed Webhook URL", groups=NO_ACCESS, copy=False, prefetch="iused")
+    # The address is the secret: whoever knows it can report shipments. It is taken, kept in `iused.secret`, and never
+    # given back, administrators included.
+    iused_webhook_url = fields.Char(
+        "iUsed Webhook URL",
+        groups=NO_ACCESS,
+        copy=False,
+        compute="_compute_iused_webhook_url",
+        inverse="_inverse_iused_webhook_url",
+    )
     iused_webhook_is_set = fields.Boolean(compute="_compute_iused_webhook_is_set", groups="base.group_user")
+    iused_webhook_is_lost = fields.Boolean(
+        compute="_compute_iused_webhook_is_lost",
+        groups="base.group_user",
+        help="There is an address, but no key of this server opens it.",
+    )
     iused_webhook_tested_at = fields.Datetime(
         "iUsed Webhook Tested", readonly=True, copy=False, prefetch="iused", groups="base.group_user"
     )
@@ -305,17 +317,38 @@ class ResCompany(models.Model):
         "CHECK (iused_stock_buffer >= 0)", "The stock buffer cannot be negative."
     )
 
+    def _compute_iused_webhook_url(self):
+        self.iused_webhook_url = False
+
+    def _inverse_iused_webhook_url(self):
+        for company in self:
+            self.env["iused.secret"]._put(company, "iused_webhook_url", company.iused_webhook_url)
+        # What was written would be read from the cache until the end of the transaction.
+        self.invalidate_recordset(["iused_webhook_url", "iused_webhook_is_set", "iused_webhook_is_lost"], flush=False)
+
     @api.depends("iused_webhook_url")
     def _compute_iused_webhook_is_set(self):
-        for company, company_sudo in zip(self, self.sudo(), strict=True):  # the address itself is closed to everybody
-            company.iused_webhook_is_set = bool(company_sudo.iused_webhook_url)
+        names = self.env["iused.secret"]._find_names(self)
+        for company in self:
+            company.iused_webhook_is_set = "iused_webhook_url" in names.get(company._origin.id, ())
+
+    @api.depends("iused_webhook_url")
+    def _compute_iused_webhook_is_lost(self):
+        for company in self:
+            company.iused_webhook_is_lost = bool(company._origin) and self.env["iused.secret"]._is_lost(
+                company._origin, "iused_webhook_url"
+            )
+
+    def _iused_webhook_address(self):
+        """Return the webhook's address, which leaves in a call alone; None where there is none, or it is lost."""
+        return self.env["iused.secret"]._take_or_none(self, "iused_webhook_url")
 
     @api.constrains("iused_webhook_url")
     def _check_iused_webhook_url(self):
         """:raises ValidationError: naming what is wrong, without repeating the address"""
-        for company_sudo in self.sudo().filtered("iused_webhook_url"):
+        for address in filter(None, (company._iused_webhook_address() for company in self)):
             try:
-                url = urlsplit(company_sudo.iused_webhook_url)
+                url = urlsplit(address)
                 url.port  # noqa: B018 - reading it raises where it is no number
             except ValueError:
                 url = urlsplit("")
@@ -426,7 +459,7 @@ class ResCompany(models.Model):
 
     def write(self, vals):
         settings = WEBHOOK_SETTINGS & vals.keys()
-        changed = self.filtered(lambda company: any(company.sudo()[name] != vals[name] for name in settings))
+        changed = self.filtered(lambda company: any(company._iused_differs(name, vals[name]) for name in settings))
         if "iused_webhook_url" in vals:
             vals = {**vals, "iused_webhook_tested_at": False}
         with self.env["iused.change"]._watching(self, vals):
@@ -437,21 +470,26 @@ class ResCompany(models.Model):
             changed._iused_resume_sending()
         return result
 
+    def _iused_differs(self, name, value):
+        if name == "iused_webhook_url":
+            return self._iused_webhook_address() != (value or None)
+        return self.sudo()[name] != value  # whoever may write may not read all
+
     # Sending shipment updates ----------------------------------------------------------------------------------------
 
     def _iused_can_send(self):
         """Tell whether there is an address to send shipment updates to, and nothing has stopped it."""
-        self.ensure_one()
-        return bool(self.sudo().iused_webhook_url) and not self.iused_sending_stopped  # the address is closed to all
+        return bool(self._iused_connection())
 
     def _iused_connection(self):
         """Return how shipment updates are sent: `url`, its `path` as it may be shown, `method` and `company_id`.
 
         :return: a dict, or None where nothing may be sent
         """
-        if not self._iused_can_send():
+        self.ensure_one()
+        url = not self.iused_sending_stopped and self._iused_webhook_address()
+        if not url:
             return None
-        url = self.sudo().iused_webhook_url  # closed to everybody; it leaves in the call alone
         return {"url": url, "path": mask_path(url), "method": self.iused_webhook_method, "company_id": self.id}
 
     def _iused_stop_sending(self, reason, url):
@@ -462,7 +500,7 @@ class ResCompany(models.Model):
         """
         self.ensure_one()
         company_sudo = self.sudo()  # the scheduled action's own finding, on a company that users may not write
-        if company_sudo.iused_webhook_url != url or company_sudo.iused_sending_stopped:
+        if self._iused_webhook_address() != url or company_sudo.iused_sending_stopped:
             return False
         company_sudo.write({"iused_sending_stopped": reason, "iused_sending_stopped_at": fields.Datetime.now()})
         return True

@@ -41,6 +41,7 @@ class ResConfigSettings(models.TransientModel):
     iused_sending_stopped = fields.Char(related="company_id.iused_sending_stopped")
     iused_sending_stopped_at = fields.Datetime(related="company_id.iused_sending_stopped_at")
     iused_webhook_is_set = fields.Boolean(related="company_id.iused_webhook_is_set")
+    iused_webhook_is_lost = fields.Boolean(related="company_id.iused_webhook_is_lost")
     iused_webhook_tested_at = fields.Datetime(related="company_id.iused_webhook_tested_at")
     iused_watch_poll_hours = fields.Integer(related="company_id.iused_watch_poll_hours", readonly=False)
     iused_watch_order_days = fields.Integer(related="company_id.iused_watch_order_days", readonly=False)
@@ -78,6 +79,8 @@ class ResConfigSettings(models.TransientModel):
         for settings in self.filtered("iused_new_webhook_url"):
             # The field is closed to everybody; only administrators reach the settings.
             settings.company_id.sudo().iused_webhook_url = settings.iused_new_webhook_url.strip()
+        # What was typed would be read from the cache, by the answer to the browser.
+        self.invalidate_recordset(["iused_new_webhook_url"], flush=False)
 
     @api.depends("company_id", "iused_user_id")
     def _compute_iused_token_ids(self):

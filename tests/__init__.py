@@ -48,6 +48,7 @@ from . import (
     test_quiet_deliveries,
     test_right_device,
     test_roles,
+    test_secrets,
     test_settings,
     test_sftp,
     test_share,

@@ -60,7 +60,7 @@ class TestSettings(IusedCase):
         self.company.sudo().iused_webhook_url = False
         settings = self.env["res.config.settings"].create({"iused_new_webhook_url": f" {WEBHOOK} "})
         settings.execute()
-        self.assertEqual(self.company.sudo().iused_webhook_url, WEBHOOK)
+        self.assertEqual(self.company._iused_webhook_address(), WEBHOOK)
         self.assertTrue(self.company.iused_webhook_is_set)
         values = self.env["res.config.settings"].create({}).read()[0]
         self.assertTrue(values["iused_webhook_is_set"])
@@ -73,7 +73,7 @@ class TestSettings(IusedCase):
 
     def test_saving_without_a_webhook_url_keeps_the_one_that_is_set(self):
         self.env["res.config.settings"].create({}).execute()
-        self.assertEqual(self.company.sudo().iused_webhook_url, WEBHOOK)
+        self.assertEqual(self.company._iused_webhook_address(), WEBHOOK)
         self.env["res.config.settings"].create({}).action_iused_forget_webhook()
         self.assertFalse(self.company.iused_webhook_is_set)
 
@@ -119,7 +119,7 @@ class TestSettings(IusedCase):
             form.iused_new_webhook_url = "https://portal.iused.nl/webhook/shipment/18/NEW"
         form.record.execute()
         self.assertEqual(self.company.iused_order_policy, "quotation")
-        self.assertTrue(self.company.sudo().iused_webhook_url.endswith("/NEW"))
+        self.assertTrue(self.company._iused_webhook_address().endswith("/NEW"))
 
     def test_neutralized_copy_reports_nothing(self):
         key = self._make_token()
@@ -131,7 +131,7 @@ class TestSettings(IusedCase):
         for query in get_neutralization_queries(["sale_iused"]):
             self.env.cr.execute(query)
         self.env.invalidate_all()
-        self.assertFalse(self.company.sudo().iused_webhook_url)
+        self.assertFalse(self.company._iused_webhook_address())
         self.assertEqual(updates.exists(), updates[1])
         self.assertFalse(self.env["res.users.apikeys"]._check_credentials(scope=KEY_SCOPE, key=key))
 

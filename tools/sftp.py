@@ -82,6 +82,7 @@ NOT_PUBLIC = _lt(
     "The host has the address %(address)s, which is not on the public internet. If that is right, name its network in"
     " the system parameter %(parameter)s."
 )
+LOST = _lt("The password or private key cannot be read any more: enter it again.")
 
 
 class SftpError(Exception):

@@ -119,6 +119,12 @@ def enqueue(env, values):
     return orders.mapped("name")
 
 
+def connect(env, values):
+    """Give the company the portal's address. No setting changes by that which would wake the scheduled action up."""
+    env["iused.secret"]._put(env.company, "iused_webhook_url", values["webhook_url"])
+    env.cr.commit()
+
+
 def forget_triggers(env):
     """Only what is sent from now on wakes the scheduled action up. Not for use beside a server that runs it."""
     let_waker_finish()
@@ -248,6 +254,6 @@ def send(env, values):
     env.cr.commit()
 
 
-TASKS = {"validate": validate, "enqueue": enqueue, "drain": drain, "outage": outage, "send": send}
+TASKS = {"validate": validate, "enqueue": enqueue, "connect": connect, "drain": drain, "outage": outage, "send": send}
 result = TASKS[values["task"]](env, values)  # noqa: F821 - the shell's
 env.cr.commit()  # noqa: F821
