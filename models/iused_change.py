@@ -37,6 +37,7 @@ WATCHED = {
     },
 }
 SECRETS = {"password", "private_key", "passphrase"}  # of which only whether they are set is said
+KEPT_APART = {"iused_webhook_url", *SECRETS}  # in `iused.secret`
 
 
 class IusedChange(models.Model):
@@ -109,11 +110,15 @@ class IusedChange(models.Model):
     def _read(self, record, names):
         """Return fields of a record as pairs: the value, to compare, and the words for it, without what is secret."""
         record_sudo = record.sudo()  # some are closed to everybody; only words that people may read get out
-        return {name: (record_sudo[name], self._to_words(record_sudo, name)) for name in names}
+        values = {
+            name: self.env["iused.secret"]._take_or_none(record_sudo, name) if name in KEPT_APART else record_sudo[name]
+            for name in names
+        }
+        return {name: (value, self._to_words(record_sudo, name, value)) for name, value in values.items()}
 
     @api.model
-    def _to_words(self, record_sudo, name):
-        field, value = record_sudo._fields[name], record_sudo[name]
+    def _to_words(self, record_sudo, name, value):
+        field = record_sudo._fields[name]
         if field.type == "boolean":
             return self.env._("On") if value else self.env._("Off")
         if not value:
