@@ -157,7 +157,7 @@ class IusedChange(models.Model):
 
     @api.model
     def _note(self, company, kind, **values):
-        """Write down a change that the environment's user makes, here and, once it is committed, in the server's log."""
+        """Write down a change that the environment's user makes, here and, once it is committed, in the server log."""
         user = self.env.user
         values = {"user_id": user.id, "login": user.login, **values}
         # Nobody may write it.

@@ -402,7 +402,11 @@ class IusedOverview(models.AbstractModel):
 
         :param longer: the tokens that last longer
         """
-        values = {"name": token.name, "moment": self._moment(token.expiration_date), "other": longer.sorted("id")[-1:].name}
+        values = {
+            "name": token.name,
+            "moment": self._moment(token.expiration_date),
+            "other": longer.sorted("id")[-1:].name,
+        }
         used = max(filter(None, longer.mapped("iused_last_use")), default=None)
         if not longer:
             return self.env._(
