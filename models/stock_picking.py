@@ -59,7 +59,7 @@ class StockPicking(models.Model):
         help="The orders of this delivery whose address iUsed changed, until somebody has checked that.",
     )
 
-    @api.depends("state", "move_ids.sale_line_id.order_id.activity_ids.iused_key")
+    @api.depends("state")  # it is shown on a form alone, and read anew with it
     def _compute_iused_moved(self):
         """Say that an address was changed after the confirmation, until the activity about that is done."""
         for picking in self:
