@@ -87,7 +87,8 @@ class IusedTrouble(models.Model):
         if told := self._find_told(kind, record, about):
             return told
         key = self._activity_key(kind, record, about)
-        user = (user and user.filtered("active")) or record.company_id._iused_responsible()
+        company = record.company_id
+        user = (user and company._iused_colleagues(user)) or company._iused_responsible()
         record = record.with_context(lang=user.lang, tz=user.tz)
         try:
             with self.env.cr.savepoint():

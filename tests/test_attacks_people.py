@@ -336,6 +336,18 @@ class TestWhatCompaniesSee(CompaniesCase):
                         self.assertFalse(as_user.search([]) & rows)
                     self.assertFalse(rows.with_env(as_user.env)._filtered_access("read"))
 
+    def test_form_of_the_wizard_names_no_shipment_update_of_another_company(self):
+        update = self._deliver(self.order).iused_update_ids
+        shown = {"update_id": {"fields": {"display_name": {}}}, "pieces": {}}
+        context = {"default_update_id": update.id}
+        self.authenticate("stranger", "stranger")
+        self.assertForbidden("iused.shipment.serial", "onchange", [], {"update_id": update.id}, ["update_id"], shown)
+        self.assertForbidden("iused.shipment.serial", "onchange", [], {}, [], shown, context=context)
+        self._new_user("packer", "stock.group_stock_user")
+        self.authenticate("packer", "packer")
+        form = self._rpc("iused.shipment.serial", "onchange", [], {}, [], shown, context=context)["value"]
+        self.assertEqual((form["update_id"]["id"], form["pieces"]), (update.id, 1))
+
     def test_names_are_looked_up_in_the_own_company(self):
         self.authenticate("stranger", "stranger")
         for model, name in (("sale.order", self.order.iused_reference), ("sale.order", self.order.name)):
