@@ -188,22 +188,17 @@ class IusedSecret(models.Model):
 
         :raises UserError: naming the setting or the file that holds no key
         """
-        keys = []
-        for place, text in (
-            (self.env._("%s in odoo.conf", SETTING), config.get(SETTING)),
-            (self.env._("the environment's %s", VARIABLE), os.environ.get(VARIABLE)),
-        ):
-            if text and not keys:
-                try:
-                    keys = read_keys(text)
-                except ValueError:
-                    raise UserError(self.env._("The key for secrets is not valid: %s.", place)) from None
+        configured = config.get(SETTING)
+        text = configured or os.environ.get(VARIABLE)
+        place, keys = SETTING if configured else VARIABLE, []
         try:
-            return keys + read_key_file(self._key_path())
+            keys = read_keys(text) if text else []
+            place = self._key_path()
+            return keys + read_key_file(place)
         except (OSError, ValueError):
             if keys:
-                return keys
-            raise UserError(self.env._("The key for secrets is not valid: %s.", self._key_path())) from None
+                return keys  # who set some may do without the file
+            raise UserError(self.env._("The key for secrets is not valid: %s", place)) from None
 
     @api.model
     def _make_key(self):

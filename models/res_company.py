@@ -479,7 +479,8 @@ class ResCompany(models.Model):
 
     def _iused_can_send(self):
         """Tell whether there is an address to send shipment updates to, and nothing has stopped it."""
-        return bool(self._iused_connection())
+        self.ensure_one()
+        return not self.iused_sending_stopped and bool(self._iused_webhook_address())
 
     def _iused_connection(self):
         """Return how shipment updates are sent: `url`, its `path` as it may be shown, `method` and `company_id`.

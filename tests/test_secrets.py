@@ -32,7 +32,9 @@ class SecretCase(IusedCase):
     def setUp(self):
         super().setUp()
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
-        self.enterContext(patch.dict(config.options, {"data_dir": str(self.folder), SETTING: ""}))
+        self.enterContext(patch.dict(config.options, {SETTING: ""}))
+        # Odoo keeps the sessions of other tests in the real one.
+        self.patch(self.registry["iused.secret"], "_key_path", lambda _secrets: str(self.folder / KEY_FILE))
         self.enterContext(patch.dict(os.environ, {VARIABLE: ""}))
         self.enterContext(patch.object(iused_secret, "LOGGED", set()))
         self.secrets = self.env["iused.secret"]
@@ -224,7 +226,7 @@ class TestSecretKeys(SecretCase):
 
     def test_folder_that_cannot_be_written_says_what_to_set(self):
         self._lose_key()
-        config.options["data_dir"] = str(self.folder / "missing")
+        self.folder /= "missing"
         with self.assertRaises(UserError) as caught:
             self.company.sudo().iused_webhook_url = WEBHOOK
         self.assertIn(SETTING, str(caught.exception))
