@@ -1,12 +1,14 @@
 {
     "name": "iUsed Connector",
-    "version": "19.0.1.0.0",
+    "version": "19.0.1.1.0",
     "summary": "Sell refurbished phones through iUsed: live offer feed, orders, serial numbers and tracking",
     "category": "Sales/Sales",
     "author": "iUsed Connector contributors",
     "license": "LGPL-3",
     "depends": ["sale_stock", "stock_delivery", "phone_validation"],
-    "external_dependencies": {"python": ["requests", "phonenumbers"]},
+    "external_dependencies": {
+        "python": ["babel", "cryptography", "phonenumbers", "python-stdnum", "requests", "urllib3", "werkzeug"],
+    },
     "data": [
         "security/iused_groups.xml",
         "security/ir.model.access.csv",
@@ -17,6 +19,7 @@
         "wizards/iused_shipment_serial_views.xml",
         "wizards/iused_invoice_period_views.xml",
         "wizards/iused_statement_period_views.xml",
+        "wizards/iused_token_new_views.xml",
         "views/iused_shipment_update_views.xml",
         "views/iused_sftp_location_views.xml",
         "views/product_views.xml",
@@ -28,6 +31,7 @@
         "views/iused_billing_views.xml",
         "views/iused_overview_views.xml",
         "views/iused_trouble_views.xml",
+        "views/iused_change_views.xml",
         "views/res_config_settings_views.xml",
         "views/iused_share_templates.xml",
         "views/iused_menus.xml",

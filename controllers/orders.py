@@ -59,6 +59,7 @@ class OrdersController(http.Controller):
         http_request = request.httprequest
         body = http_request.get_data(cache=True)
         push = {
+            **request.iused_caller,
             "method": http_request.method,
             # PostgreSQL takes no NUL.
             "path": http_request.path.replace("\0", "\ufffd")[:LONGEST_PATH],

@@ -1,9 +1,10 @@
 -- A copied database must not report shipments to iUsed, and iUsed must not get in.
 UPDATE res_company
-   SET iused_webhook_url = NULL,
-       iused_webhook_tested_at = NULL,
+   SET iused_webhook_tested_at = NULL,
        iused_sending_stopped = NULL,
        iused_sending_stopped_at = NULL;
+
+DELETE FROM iused_secret;
 
 DELETE FROM res_users_apikeys
  WHERE scope = 'iused';
@@ -12,4 +13,4 @@ DELETE FROM iused_shipment_update
  WHERE state IN ('waiting', 'pending', 'retry', 'stopped');
 
 UPDATE iused_sftp_location
-   SET enabled = FALSE, password = NULL, private_key = NULL, passphrase = NULL, host_key = NULL, seen_host_key = NULL;
+   SET enabled = FALSE, host_key = NULL, seen_host_key = NULL;

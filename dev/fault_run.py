@@ -70,7 +70,7 @@ class FaultRun:
         """Write updates, and give the company its address once the portal knows the orders."""
         self.portal.reset()
         self.portal.register_orders(*self.shell("enqueue", number=updates, each=2, webhook_url=False))
-        self.postgres.query(f"UPDATE res_company SET iused_webhook_url = '{self.portal.webhook_url}'", DATABASE)
+        self.shell("connect", webhook_url=self.portal.webhook_url)
 
     def wake(self):
         """Let the scheduled action of whichever server comes first run now."""

@@ -1,9 +1,13 @@
-"""Checks the sources: ruff, pylint-odoo, and the XML files (well-formed, valid for Odoo, evenly formatted)."""
+"""Checks the sources: ruff, pylint-odoo, bandit, and the XML files (well-formed, valid for Odoo, evenly formatted); and
+whether weaknesses are known of the packages that the addon imports, where there is somebody to ask."""
 
+import ast
+import json
 import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import yaml
@@ -16,6 +20,12 @@ from bootstrap import DEV, ROOT
 LONGEST_XML_LINE = 140
 # README.md instead of README.rst; a method called `read` outside a model is not the ORM's.
 PYLINT = ("--disable=missing-readme,method-required-super",)
+# A finding of security that is silenced names its rule and the reason.
+SILENCED = re.compile(r"#\s*(?:nosec|noqa:[^#]*\bS\d)")
+SILENCED_WITH_REASON = re.compile(r"# (?:noqa: S\d+ - \w|nosec B\d+ # \w)")
+# Odoo 19 does not run with newer ones: what is known of them is told, and changes nothing.
+HELD_BY_ODOO = {"cryptography", "werkzeug"}
+AUDIT_TIMEOUT = 30  # seconds
 
 
 def sources(*patterns):
@@ -74,8 +84,67 @@ def check_yaml():
     return not faults
 
 
+def check_reasons():
+    print("$ reasons of silenced findings ...", flush=True)
+    faults = [
+        f"{name}:{number}: silenced without a rule or a reason"
+        for name in sources("*.py")
+        if name != "dev/lint.py"
+        for number, line in enumerate((ROOT / name).read_text().splitlines(), 1)
+        if SILENCED.search(line) and not SILENCED_WITH_REASON.search(line)
+    ]
+    print("\n".join(faults), end="\n" if faults else "")
+    return not faults
+
+
+def audited_packages():
+    """Return what the addon itself imports, as "name==version" of what it is tested with; all else is Odoo's choice."""
+    manifest = ast.literal_eval((ROOT / "__manifest__.py").read_text())
+    return [f"{name}=={version(name)}" for name in (*manifest["external_dependencies"]["python"], "paramiko")]
+
+
+def audit(packages):
+    """Ask pip-audit's service about packages.
+
+    :return: its findings by package, each a list of ids, or None for one that it does not know
+    :raises ConnectionError: where it cannot be asked
+    """
+    requirements = DEV / "audited.txt"
+    requirements.write_text("\n".join(packages))
+    command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--no-deps", "--progress-spinner=off", "--timeout=5"]
+    command += ["--cache-dir", str(DEV / "audit"), "--format=json", "--requirement", str(requirements)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=AUDIT_TIMEOUT)
+    except subprocess.TimeoutExpired as error:
+        raise ConnectionError(type(error).__name__) from error
+    if done.stdout.startswith("{"):
+        found = json.loads(done.stdout)["dependencies"]
+        return {each["name"]: [fault["id"] for fault in each["vulns"]] if "vulns" in each else None for each in found}
+    reason = (done.stderr.splitlines() or [""])[-1].partition(":")[0]
+    if reason.startswith(("requests.exceptions.", "pip_audit._service.")):
+        raise ConnectionError(reason)
+    raise RuntimeError(done.stderr)
+
+
+def check_known_weaknesses():
+    packages = audited_packages()
+    print("$ pip_audit", *packages, "...", flush=True)
+    try:
+        found = audit(packages)
+    except ConnectionError as error:
+        print(f"NOT AUDITED: the service that knows of weaknesses cannot be asked from here ({error}).")
+        return True
+    if unknown := [name for name, ids in found.items() if ids is None]:
+        print("NOT AUDITED, as the service does not answer for them here:", ", ".join(unknown))
+    for name, ids in found.items():
+        if ids:
+            print(name, *ids, "(as Odoo 19 needs it)" if name in HELD_BY_ODOO else "")
+    return not any(ids for name, ids in found.items() if name not in HELD_BY_ODOO)
+
+
 def main():
     python = [name for name in sources("*.py") if not name.startswith("dev/")]
+    without_tests = [name for name in python if not name.startswith("tests/")]
     # pylint-odoo looks for the addon by its folder's name.
     addon = DEV / "addons" / "sale_iused"
     results = [
@@ -92,6 +161,11 @@ def main():
             cwd=addon.parent,
             env={**os.environ, "PYTHONPATH": str(addon.parent)},
         ),
+        check_command(
+            sys.executable, "-m", "bandit", "--quiet", "--configfile", "pyproject.toml", *without_tests, cwd=ROOT
+        ),
+        check_reasons(),
+        check_known_weaknesses(),
         check_xml(),
         check_yaml(),
     ]

@@ -1,6 +1,7 @@
 import base64
 import logging
 import threading
+from datetime import datetime
 from functools import partial
 
 from psycopg2 import Error, InterfaceError, OperationalError
@@ -14,6 +15,8 @@ from odoo.sql_db import PoolError
 from odoo.tools import real_time
 
 from ..const import ROUTE_PREFIX
+from ..tools.guesses import Guesses, source_of
+from ..tools.networks import allows, is_nearby, parse_networks, read_address
 from ..tools.order_payload import cut
 from ..tools.problem import is_problem, problem
 from .iused_exchange import LONGEST_DETAIL
@@ -62,6 +65,7 @@ class UnwrittenPolls:
 
 
 unwritten_polls = UnwrittenPolls()
+guesses = Guesses()
 
 
 class IrHttp(models.AbstractModel):
@@ -73,7 +77,8 @@ class IrHttp(models.AbstractModel):
 
         The key comes as `Authorization: Bearer`, as the password of `Authorization: Basic`, or as `X-API-Key`.
 
-        :raises werkzeug.exceptions.HTTPException: 401 without a valid key, 503 where the database failed
+        :raises werkzeug.exceptions.HTTPException: 401 without a valid key, 429 after too many of those, 403 from where
+            the company does not let it be used, 503 where the database failed
         """
         # What comes while a server starts has not passed the door either, which is not there yet: it is served.
         if "iused.other_address" in request.httprequest.environ:
@@ -88,18 +93,63 @@ class IrHttp(models.AbstractModel):
     @classmethod
     def _iused_let_in(cls):
         key = cls._iused_request_key()
-        user_id = key and request.env["res.users.apikeys"]._iused_check(key)
+        address = read_address(request.httprequest.remote_addr)
+        keys = request.env["res.users.apikeys"]
+        cls._iused_slow_down(address, key)
+        user_id, key_name = keys._iused_check(key) if key else (None, None)
         # Nobody is logged in yet: the key decides which company this is about.
         company_sudo = request.env["res.company"].sudo()
         if user_id:
             company_sudo = company_sudo.search([("iused_user_id", "=", user_id)], limit=1)
         user_sudo = company_sudo.iused_user_id
         if not user_sudo.share:  # nor is there one without a company
+            cls._iused_note_guess(address)
             raise unauthorized()
-        request.env["res.users.apikeys"]._iused_note_use(user_id, key)
+        request.iused_caller = {"key_name": key_name, "remote_address": str(address)}  # for the log
+        if not allows(parse_networks(company_sudo.iused_networks), address):
+            request.iused_outside = company_sudo
+            raise problem(403, f"This key is not let in from {address}: the refurbisher lists where it may be used.")
+        keys._iused_note_use(user_id, key)
         request.update_env(user=user_id)
         request.update_context(**user_sudo.context_get(), allowed_company_ids=company_sudo.ids)
         request.session.can_save = False
+
+    # Guessing ------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def _iused_slow_down(cls, address, key):
+        """Let who guessed too often wait, by Odoo's own rule and its parameters (`base.login_cooldown_after`, ...).
+
+        A key that begins like a real one is looked at all the same. Others may call from the same address, all the
+        world where Odoo does not know of the reverse proxy: their guesses must not shut iUsed out. For the same reason
+        it is not counted together with logins, as `_assert_can_auth` does: guesses would shut all users out, and a
+        good key would let off who tries passwords.
+
+        :raises werkzeug.exceptions.TooManyRequests: before anything is checked
+        """
+        count, last = guesses.read((request.db, source_of(address)))
+        if not count or not request.env["res.users"]._on_login_cooldown(count, last):
+            return
+        if not request.env["res.users.apikeys"]._iused_begins_like_one(key):
+            parameters_sudo = request.env["ir.config_parameter"].sudo()  # everybody may know how long to wait
+            seconds = int(parameters_sudo.get_param("base.login_cooldown_duration", 60))
+            left = max(1, seconds - int((datetime.now() - last).total_seconds()))
+            raise problem(
+                429, f"Too many calls without a valid key came from {address}.", headers={"Retry-After": str(left)}
+            )
+
+    @classmethod
+    def _iused_note_guess(cls, address):
+        """Count a call without a valid key, and leave a line in the server's log; who has to wait leaves no more."""
+        count = guesses.note((request.db, source_of(address)))
+        level, hint = logging.INFO, ""
+        if request.env["res.users"]._on_login_cooldown(count, datetime.now()):
+            level, hint = logging.WARNING, "; others have to wait"
+            if is_nearby(address):
+                hint += ", as the address may be a reverse proxy's that Odoo does not know of: see proxy_mode"
+        _logger.log(
+            level, "A call from %s was refused: no valid access token of iUsed (%s from there%s)", address, count, hint
+        )
 
     @classmethod
     def _iused_request_key(cls):
@@ -147,6 +197,7 @@ class IrHttp(models.AbstractModel):
         answer = cls._iused_problem(exception)
         cls._iused_log_refusal(answer)
         cls._iused_log_poll(answer.response)
+        cls._iused_log_outside(answer)
         return answer
 
     @classmethod
@@ -208,6 +259,7 @@ class IrHttp(models.AbstractModel):
         size = answer.content_length or len(answer.get_data())
         values = {
             **poll,
+            **request.iused_caller,
             "status": answer.status_code,
             "duration": real_time() - threading.current_thread().perf_t0,
             "size": size if poll["method"] != "HEAD" else 0,
@@ -227,6 +279,30 @@ class IrHttp(models.AbstractModel):
             unwritten_polls.note(error)
         else:
             unwritten_polls.tell()
+
+    @classmethod
+    def _iused_log_outside(cls, answer):
+        """Keep a call with a good key from where the company does not let it be used, and have somebody told."""
+        company_sudo = getattr(request, "iused_outside", None)
+        if not company_sudo:
+            return
+        values = {
+            **request.iused_caller,
+            "method": request.httprequest.method,
+            # Without its query, which may carry a key; PostgreSQL takes no NUL.
+            "path": cut(request.httprequest.path.replace("\0", "\ufffd"), LONGEST_DETAIL),
+            "status": answer.code,
+            "duration": real_time() - threading.current_thread().perf_t0,
+            "detail": answer.description,
+        }
+        company_id, uid = company_sudo.id, company_sudo.iused_user_id.id
+        try:
+            request.env.cr.rollback()
+            with request.registry.cursor() as cr:
+                env = api.Environment(cr, uid, {"allowed_company_ids": [company_id]}, su=True)
+                env["iused.exchange"]._log_outside(env["res.company"].browse(company_id), values)
+        except (Error, PoolError) as error:
+            _logger.warning("A call of iUsed from another network could not be written down: %s", error)
 
     @classmethod
     def _iused_problem(cls, exception):

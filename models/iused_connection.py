@@ -1,13 +1,18 @@
 import json
+import logging
 import tempfile
 from urllib.parse import urlsplit
 
 from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 
 from ..const import LOOPBACK_HOSTS, ROUTE_PREFIX
+from ..tools import destination
 from ..tools.openapi import EXAMPLE_ANSWER, EXAMPLE_OFFER, document, example_order
 from ..tools.problem import MEDIA_TYPE
-from ..tools.webhook import USER_AGENT, probe
+from ..tools.webhook import TIMEOUT, USER_AGENT, probe
+
+_logger = logging.getLogger(__name__)
 
 OWN_TIMEOUT = (5, 10)  # seconds to connect, to read, when we call ourselves
 
@@ -18,6 +23,40 @@ class IusedConnection(models.AbstractModel):
     _name = "iused.connection"
     _description = "iUsed Connection"
 
+    # Where calls may go -----------------------------------------------------------------------------------------------
+
+    @api.model
+    def _allowed_networks(self):
+        """Return the networks beyond the public internet that an administrator lets us call, of `ipaddress`."""
+        # Who tests an address, or changes it, need not read system parameters.
+        parameter = self.env["ir.config_parameter"].sudo().get_param(destination.PARAMETER)
+        try:
+            return destination.read_networks(parameter)
+        except ValueError as error:  # not written by way of the ORM, which refuses it
+            _logger.error("The system parameter %s names no network: %s", destination.PARAMETER, error)
+            return ()
+
+    @api.model
+    def _check_host(self, host):
+        """Refuse an address that is not public at once. A name is looked up by the call, and checked then.
+
+        :param str host: of an address that is to be saved
+        :raises ValidationError: unless its network was named
+        """
+        try:
+            destination.check_literal(host, self._allowed_networks())
+        except destination.DestinationRefused as error:
+            raise ValidationError(self._describe_destination(error.address)) from None
+
+    @api.model
+    def _describe_destination(self, address):
+        return self.env._(
+            "The host has the address %(address)s, which is not on the public internet. If that is right, name its"
+            " network in the system parameter %(parameter)s.",
+            address=address,
+            parameter=destination.PARAMETER,
+        )
+
     # Trying the connection --------------------------------------------------------------------------------------------
 
     @api.model
@@ -26,13 +65,16 @@ class IusedConnection(models.AbstractModel):
 
         :return: the kind of notification (success, warning or danger) and its text
         """
-        url = company.sudo().iused_webhook_url  # closed to everybody; it leaves in the call alone
+        if company.iused_webhook_is_lost:
+            return "danger", self.env._("The webhook's address cannot be read any more: enter it again.")
+        url = company._iused_webhook_address()
         if not url:
             return "warning", self.env._("There is no webhook address yet.")
+        networks = self._allowed_networks()
         self.env["ir.cron"]._commit_progress()
-        answer = probe("OPTIONS", url)
+        answer = probe("OPTIONS", url, TIMEOUT, networks)
         kind, text = self._judge_webhook(company, answer)
-        if kind == "success" and company.sudo().iused_webhook_url == url:
+        if kind == "success" and company._iused_webhook_address() == url:
             company.sudo().iused_webhook_tested_at = fields.Datetime.now()  # a finding; who may test may not write it
         return kind, text
 
@@ -45,7 +87,7 @@ class IusedConnection(models.AbstractModel):
         """
         status, method = answer.status, company.iused_webhook_method
         if answer.trouble:
-            return "danger", self._describe_trouble(answer.trouble)
+            return "danger", self._describe_trouble(answer)
         if status in (401, 403):
             return "danger", self.env._(
                 "iUsed's server answers, but lets nobody in at this address (HTTP %s). Is it complete?", status
@@ -73,13 +115,18 @@ class IusedConnection(models.AbstractModel):
         )
 
     @api.model
-    def _describe_trouble(self, trouble):
-        """Say in words why a server gave no answer."""
+    def _describe_trouble(self, answer):
+        """Say in words why a server gave no answer.
+
+        :param tools.webhook.Probe answer: with a trouble
+        """
+        if answer.trouble == "destination":
+            return self._describe_destination(answer.address)
         return {
             "timeout": self.env._("The server did not answer in time."),
             "certificate": self.env._("The server's certificate is not valid."),
             "connection": self.env._("The server could not be reached, or closed the connection."),
-        }[trouble]
+        }[answer.trouble]
 
     @api.model
     def _addresses(self, company):
@@ -91,12 +138,14 @@ class IusedConnection(models.AbstractModel):
     def _test_addresses(self, company):
         """Call our own addresses without a key, as from outside. Commits, so that no transaction waits for it.
 
+        They may be near: they are ours, get no secret, and of their answer no more than its kind is told.
+
         :return: the kind of notification (success, warning or danger) and its text
         """
         addresses = self._addresses(company)
         self.env["ir.cron"]._commit_progress()
         for url in (addresses["offers"], addresses["orders"]):
-            if fault := self._judge_address(probe("GET", url, OWN_TIMEOUT)):
+            if fault := self._judge_address(probe("GET", url, OWN_TIMEOUT, destination.INTERNAL)):
                 return "danger", f"{url}\n{fault}"
         base = urlsplit(addresses["offers"])
         if base.hostname in LOOPBACK_HOSTS:
@@ -126,7 +175,7 @@ class IusedConnection(models.AbstractModel):
                 " from another computer. It must answer that a valid key is needed."
             )
         if answer.trouble:
-            return self._describe_trouble(answer.trouble)
+            return self._describe_trouble(answer)
         if 300 <= status < 400:
             return self.env._(
                 "It leads on to another address (HTTP %s), which iUsed would not follow. Correct the system parameter"

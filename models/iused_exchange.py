@@ -10,7 +10,8 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 from odoo.tools import format_datetime
 
-from ..const import ROUTE_PREFIX
+from ..const import KEY_SCOPE, ROUTE_PREFIX
+from ..tools.networks import allows, parse_networks, read_address
 from ..tools.order_payload import MAX_REFERENCE, JsonError, cut, parse_json, read_reference
 
 VACUUM_BATCH = 10_000  # rows deleted at a time
@@ -19,9 +20,13 @@ LONGEST_KEPT = 2**16  # characters of a body
 CUT = "\n… (the rest was not kept)"
 MOST_REFUSALS = 1_000  # of a company, in a day
 MOST_REPEATS = 1_000  # whose bodies are kept, likewise
+MOST_OUTSIDE = 1_000  # calls from networks that are not listed, likewise
+MOST_OUTSIDE_OF_ADDRESS = 20  # the same, of one address
 MOST_ACTIVITIES = 10  # open at a time because of a company's refusals
 LONGEST_PROBLEM = 10_000  # characters of what was wrong, in forms and activities
 LONGEST_DETAIL = 1_000  # the same, in lists
+LAST_CALLS = 200  # whose addresses are shown
+OUTSIDE_DAYS = 7  # that a call from elsewhere is a trouble
 LONGEST_PRETTY = 2**20  # characters of a body with one value a line: indents alone may make it 100 times as long
 
 # What is written without the ORM: what is not given is NULL.
@@ -40,12 +45,14 @@ INSERTED = (
     "answer_body",
     "order_id",
     "update_id",
+    "key_name",
+    "remote_address",
     "create_uid",
 )
 INSERT = f"""
     INSERT INTO iused_exchange ({", ".join(INSERTED)}, create_date)
     VALUES ({", ".join(f"%({column})s" for column in INSERTED)}, now() AT TIME ZONE 'UTC')
-"""  # noqa: S608 - our own names
+"""  # noqa: S608 - our own names # nosec B608
 
 
 class IusedExchange(models.Model):
@@ -59,7 +66,12 @@ class IusedExchange(models.Model):
 
     company_id = fields.Many2one("res.company", required=True, readonly=True, ondelete="cascade")
     kind = fields.Selection(
-        [("offers", "Offers"), ("order", "Order"), ("shipment", "Shipment update")],
+        [
+            ("offers", "Offers"),
+            ("order", "Order"),
+            ("shipment", "Shipment update"),
+            ("outside", "Call from elsewhere"),
+        ],
         required=True,
         readonly=True,
     )
@@ -80,6 +92,8 @@ class IusedExchange(models.Model):
     request_body = fields.Text(readonly=True, groups="sale_iused.group_iused_manager")
     answer_body = fields.Text(readonly=True, groups="sale_iused.group_iused_manager")
     idempotency_key = fields.Char(readonly=True)
+    key_name = fields.Char("Access Token", readonly=True, help="The name of the token that the call was made with.")
+    remote_address = fields.Char("Address", readonly=True, help="Where the call came from, as Odoo sees it.")
     reference = fields.Char("iUsed Reference", readonly=True, index="btree_not_null")
     state = fields.Selection(
         [("accepted", "Accepted"), ("refused", "Refused"), ("settled", "Accepted later")],
@@ -97,6 +111,7 @@ class IusedExchange(models.Model):
     _poll_index = models.Index("(company_id, id) WHERE kind = 'offers' AND direction = 'in'")
     _refused_index = models.Index("(company_id) WHERE state = 'refused'")
     _pushed_index = models.Index("(company_id, create_date) WHERE kind = 'order'")
+    _outside_index = models.Index("(company_id, create_date) WHERE kind = 'outside'")
 
     @api.depends("detail", "answer_body", "status", "direction")
     def _compute_problem(self):
@@ -170,8 +185,8 @@ class IusedExchange(models.Model):
     def _log_poll(self, values):
         """Write down a poll of the offers.
 
-        :param dict values: `company_id`, `method`, `path`, `status`, `duration` (s), `size` (bytes), and `offers` and
-            `detail` if any
+        :param dict values: `company_id`, `method`, `path`, `status`, `duration` (s), `size` (bytes), `key_name`,
+            `remote_address`, and `offers` and `detail` if any
         """
         # iUsed waits for this: it neither waits for the disk, as a crash may lose the row, nor for somebody's lock.
         self._insert(
@@ -192,6 +207,64 @@ class IusedExchange(models.Model):
         domain = self._poll_domain(company)
         return self.search(domain & Domain("status", "<", 400) if good else domain, limit=1)
 
+    # Calls from elsewhere --------------------------------------------------------------------------------------------
+
+    @api.model
+    def _log_outside(self, company, values):
+        """Write down a call with a good key from a network that the company does not list, and have somebody told.
+
+        Neither a poll nor a push: it must not hide that iUsed's own do not come, nor take their share of the log.
+
+        :param dict values: `method`, `path`, `status`, `duration` (s), `detail`, `key_name`, `remote_address`
+        """
+        today = self._outside_domain(company) & Domain("create_date", ">=", self._midnight())
+        counts = dict(self._read_group(today, ["remote_address"], ["__count"]))
+        count = counts.get(values["remote_address"], 0)
+        if count >= MOST_OUTSIDE_OF_ADDRESS or sum(counts.values()) >= MOST_OUTSIDE:
+            return
+        # A row of a log needs neither followers nor a message that it was made.
+        self.with_context(tracking_disable=True).create({"company_id": company.id, "kind": "outside", **values})
+        if not count:
+            self.env["iused.trouble"]._watch_now()
+
+    @api.model
+    def _outside_domain(self, company):
+        return Domain("company_id", "=", company.id) & Domain("kind", "=", "outside")
+
+    @api.model
+    def _outside_calls(self, company):
+        """Return from where a key that is still good was used within the week, though it is not let in from there.
+
+        :return: list of addresses, each with the name of the key, the last ones first
+        """
+        networks = parse_networks(company.iused_networks)
+        if not networks:
+            return []
+        since = fields.Datetime.now() - timedelta(days=OUTSIDE_DAYS)
+        groups = self._read_group(
+            self._outside_domain(company) & Domain("create_date", ">=", since),
+            ["remote_address", "key_name"],
+            ["create_date:max", "id:max"],
+            order="id:max desc",
+        )
+        keys = groups and self.env["res.users.apikeys"].search_read(
+            [("user_id", "=", company.iused_user_id.id), ("scope", "=", KEY_SCOPE)], ["name", "create_date"]
+        )
+        return [
+            (address, name)
+            for address, name, last, _id in groups
+            if not allows(networks, read_address(address))
+            # One that was revoked is made again under the same name.
+            and any(key["name"] == name and key["create_date"] <= last for key in keys)
+        ]
+
+    @api.model
+    def _seen_addresses(self, company):
+        """Return the addresses that a company's last calls came from, the last one first; of those that were let in."""
+        calls = Domain("company_id", "=", company.id) & Domain("kind", "!=", "outside")
+        last = self.search(calls & Domain("remote_address", "!=", False), limit=LAST_CALLS)
+        return list(dict.fromkeys(last.mapped("remote_address")))
+
     # Pushed orders ---------------------------------------------------------------------------------------------------
 
     @api.model
@@ -200,7 +273,8 @@ class IusedExchange(models.Model):
 
         What was refused of this order before is settled with it.
 
-        :param dict push: `method`, `path`, `request_body`, `idempotency_key`, `duration`
+        :param dict push: `method`, `path`, `request_body`, `idempotency_key`, `duration`, and of a call of iUsed
+            `key_name` and `remote_address`
         :param int status: the HTTP status of the answer
         :param answer: the answer, to be written as JSON
         :return: the row
@@ -286,10 +360,13 @@ class IusedExchange(models.Model):
 
     @api.model
     def _pushed_today_domain(self, company):
-        midnight = fields.Datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        return (
-            Domain("company_id", "=", company.id) & Domain("kind", "=", "order") & Domain("create_date", ">=", midnight)
-        )
+        today = Domain("create_date", ">=", self._midnight())
+        return Domain("company_id", "=", company.id) & Domain("kind", "=", "order") & today
+
+    @api.model
+    def _midnight(self):
+        """Return the last midnight, UTC."""
+        return fields.Datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
 
     @api.model
     def _create_push(self, company, values):

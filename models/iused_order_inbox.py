@@ -29,7 +29,7 @@ MOST_AT_ONCE = 100  # lines of an order that Odoo confirms while iUsed waits: a 
 MOST_LOCKED = 20  # products of one order; the database has room for some thousand locks
 LONGEST_WAIT = 3  # seconds that a push waits for others
 PAUSE = (0.01, 0.03)  # seconds between two looks whether it is its turn
-MOST_ADDRESSES = 20  # of an order that are remembered
+MOST_ADDRESSES = 10  # changes of an order's address: each may make a contact
 RETRY_AFTER = "2"  # seconds after which a push that waited in vain is best repeated
 
 
@@ -173,8 +173,9 @@ class IusedOrderInbox(models.AbstractModel):
         :param codes: SKUs, or EANs, of the products whose stock it takes
         """
         keys = [f"sale_iused {company.id} order {reference}"]
-        if codes and company.iused_shortage_policy == "refuse":
-            return [*keys, f"sale_iused {company.id} stock"]  # two orders must not both count on the last piece
+        if codes and (company.iused_shortage_policy == "refuse" or company._iused_has_limit()):
+            # Two orders must not both count on the last piece, nor on what the limit leaves.
+            return [*keys, f"sale_iused {company.id} stock"]
         # Odoo reserves the oldest pieces: two orders of one product at once would take the same ones, and one of them
         # be replayed after many seconds, or given up.
         return [*keys, *(f"sale_iused {company.id} product {code}" for code in sorted(codes)[:MOST_LOCKED])]
@@ -239,6 +240,8 @@ class IusedOrderInbox(models.AbstractModel):
     def _guard_stock(self, company):
         """Let no two transactions both go on that look at a company's stock without seeing each other's orders.
 
+        The same for what its limit of 24 hours leaves.
+
         Both write the same row: REPEATABLE READ lets the second fail, and its call is replayed after what the first one
         left in stock. Whoever writes the row at this moment is not waited for, but replayed after, too.
         """
@@ -265,13 +268,18 @@ class IusedOrderInbox(models.AbstractModel):
     @api.model
     def _make(self, company, payload):
         """Make the sale order of a reference that is not known yet; parameters and errors as in `_receive`."""
-        if company.iused_shortage_policy == "refuse":
+        if company.iused_shortage_policy == "refuse" or company._iused_has_limit():
             self._guard_stock(company)
         items = self._find_items(company, payload)
         left = self._find_left(company, items)
         shortages = self._find_shortages(items, left)
         if shortages and company.iused_shortage_policy == "refuse":
             raise problem(409, f"Order {payload.order_id} is refused: stock is short.", errors=shortages)
+        differing = [item for item in items if self._has_other_price(company, item)]
+        withdrawn = [item for item in items if item.is_withdrawn]
+        confirms = company.iused_order_policy == "confirm" and not differing and not withdrawn
+        value = sum(item.price * item.line.quantity for item in items)
+        is_beyond = confirms and self._is_beyond_limit(company, value)
         try:
             # The salesperson of every order need not be told that each is theirs.
             orders = self.env["sale.order"].with_context(mail_auto_subscribe_no_notify=True)
@@ -279,15 +287,15 @@ class IusedOrderInbox(models.AbstractModel):
         except UniqueViolation as error:
             # Somebody gave the reference to another order after our snapshot: look again in a new transaction.
             raise ConcurrencyError(f"iUsed order {payload.order_id} was made meanwhile") from error
-        differing = [item for item in items if self._has_other_price(company, item)]
         if differing:
             self._tell_prices(order, differing)
-        withdrawn = [item for item in items if item.is_withdrawn]
         if withdrawn:
             self._tell_withdrawn(order, withdrawn)
         if shortages:
             self._tell_shortages(order, shortages)
-        if company.iused_order_policy == "confirm" and not differing and not withdrawn:
+        if is_beyond:
+            self._keep_beyond_limit(order)
+        elif confirms:
             self._confirm(order)
         return order
 
@@ -511,8 +519,8 @@ class IusedOrderInbox(models.AbstractModel):
             ]
             + self._prepare_fee(company, items, position, consumer),
         }
-        if company.iused_salesperson_id:
-            values["user_id"] = company.iused_salesperson_id.id
+        if salesperson := company._iused_colleagues(company.iused_salesperson_id):
+            values["user_id"] = salesperson.id
         if company.iused_team_id:
             values["team_id"] = company.iused_team_id.id
         return values
@@ -591,6 +599,47 @@ class IusedOrderInbox(models.AbstractModel):
         }
         return [Command.create(values)]
 
+    # More than usual -------------------------------------------------------------------------------------------------
+
+    @api.model
+    def _is_beyond_limit(self, company, value, order=None):
+        """Tell whether an order is more than a company has confirmed without a person in 24 hours.
+
+        All of iUsed's orders of that time count, quotations and cancelled ones too: to push and cancel gains nothing.
+        The time rolls, as a day would give a double portion around its midnight.
+
+        :param float value: of the order, excluding VAT
+        :param order: the `sale.order`, where it is there already: then those before it count
+        """
+        most, most_value = company.iused_most_orders, company.iused_most_value
+        if not most and not most_value:
+            return False
+        moment = order.create_date if order else fields.Datetime.now()
+        received = [
+            ("company_id", "=", company.id),
+            ("iused_reference", "!=", False),
+            ("create_date", ">", moment - timedelta(hours=24)),
+            *([("id", "<", order.id)] if order else []),
+        ]
+        [(count, total)] = self.env["sale.order"]._read_group(received, [], ["__count", "amount_untaxed:sum"])
+        rest = most_value - (total or 0) - value
+        return bool((most and count >= most) or (most_value and company.currency_id.compare_amounts(rest, 0) < 0))
+
+    @api.model
+    def _keep_beyond_limit(self, order):
+        """Leave an order as a quotation; one activity for all of them is the trouble's, which counts them."""
+        order.iused_beyond_limit = True
+        order.message_post(
+            body=self.env._(
+                "It stays a quotation, for a person to confirm: more came from iUsed within 24 hours than the settings"
+                " allow (%s).",
+                order.company_id._iused_describe_limit(),
+            )
+        )
+        troubles = self.env["iused.trouble"]
+        if not troubles._is_current(order.company_id, "beyond_limit"):
+            troubles._watch_now()
+
     # A large one -----------------------------------------------------------------------------------------------------
 
     @api.model
@@ -619,9 +668,13 @@ class IusedOrderInbox(models.AbstractModel):
                 self._confirm_later()
                 return
             order.iused_to_confirm = False
-            if order.state in ("draft", "sent"):
-                with self.env.cr.savepoint():
-                    order.action_confirm()
+            if order.state not in ("draft", "sent"):
+                return
+            if self._is_beyond_limit(order.company_id, order.amount_untaxed, order):
+                self._keep_beyond_limit(order)
+                return
+            with self.env.cr.savepoint():
+                order.action_confirm()
         except (SerializationFailure, DeadlockDetected):
             self.env.cr.rollback()  # somebody else wrote the same rows
             self._confirm_later()
@@ -670,8 +723,12 @@ class IusedOrderInbox(models.AbstractModel):
             if not order.partner_shipping_id._iused_is_consumer(order.company_id, payload):
                 raise problem(409, f"{name}, which had this address before; a person has to set it again.")
             former.remove(digest)
+        elif len(former) >= MOST_ADDRESSES:
+            raise problem(
+                409, f"{name}, whose address was changed {MOST_ADDRESSES} times; a person has to change it now."
+            )
         former.append(order.iused_address_digest or "")
-        order.write({"iused_address_digest": digest, "iused_former_addresses": " ".join(former[-MOST_ADDRESSES:])})
+        order.write({"iused_address_digest": digest, "iused_former_addresses": " ".join(former)})
         order._iused_change_consumer(self.env["res.partner"]._iused_find_or_create_consumer(order.company_id, payload))
 
     @api.model

@@ -10,8 +10,8 @@ from odoo.models import BaseModel
 from odoo.tools import SQL, format_datetime
 from odoo.tools.misc import babel_locale_parse
 
-from ..const import KEY_SCOPE
 from ..tools.delivery import tries_within
+from ..tools.networks import is_nearby, read_address
 from .iused_exchange import MOST_ACTIVITIES, MOST_REFUSALS
 
 ADMINISTRATOR = "base.group_system"
@@ -23,7 +23,12 @@ TO_SEND = ("pending", "retry")  # those that have all they need
 FAILED = ("retry", "stopped")  # those that were sent, and not accepted
 PATIENCE = timedelta(hours=1)  # for a scheduled action
 DOWN_AFTER = timedelta(days=1)  # for iUsed's server
+WARN_BEFORE = timedelta(days=14)  # an access token ends
+# A token is replaced once iUsed uses another and has left it alone for so long: the use is known to the hour, and two
+# programs of iUsed may use one each.
+REPLACED_AFTER = timedelta(hours=2)
 MOST_CRON_FAILURES = 3  # in a row
+MOST_ADDRESSES = 5  # that are named
 # What can be opened from the page, and who may.
 DOORS = {
     "token": ADMINISTRATOR,
@@ -43,7 +48,9 @@ DOORS = {
     "stopped": USER,
     "late": USER,
     "refused": USER,
+    "outside": USER,
     "to_check": SALES,
+    "beyond_limit": SALES,
     "short": SALES,
     "cut_off": SALES,
 }
@@ -84,8 +91,10 @@ class Orders(NamedTuple):
 class Facts(NamedTuple):
     """What is known of a company's connection, read by a fixed number of queries."""
 
-    has_token: bool
+    tokens: BaseModel  # res.users.apikeys that let iUsed in
+    last_ended: tuple | None  # name and moment of the token that ended last, where none was revoked since
     was_connected: bool  # iUsed can get in, or could
+    outside: list  # the addresses that a good key was used from though they are not listed, each with the key's name
     last_poll: BaseModel  # iused.exchange, answered well or not
     was_read: bool  # iUsed had the offers at least once, by a poll or an upload
     location: BaseModel  # iused.sftp.location that is switched on
@@ -97,6 +106,7 @@ class Facts(NamedTuple):
     oldest_open: BaseModel  # the order that waits longest
     open_orders: int
     to_check: Orders  # quotations that somebody has to confirm
+    beyond_limit: Orders  # quotations, as more came within 24 hours than the company allows
     short: Orders  # of stock
     cut_off: Orders  # they will not become whole by themselves
     untold: int
@@ -111,6 +121,10 @@ class Facts(NamedTuple):
     refused: int  # refusals that nobody has dealt with
     refused_today: int
     refused_untold: int  # refusals beyond those that somebody has an activity for
+
+    @property
+    def has_token(self):
+        return bool(self.tokens)
 
 
 class IusedOverview(models.AbstractModel):
@@ -140,10 +154,16 @@ class IusedOverview(models.AbstractModel):
         ready, not_ready, with_stock = self_sudo.env["iused.offer.feed"]._count_by_state(company)
         open_domain = self._open_orders_domain(company)
         last_order = orders_sudo.search(self._orders_domain(company), order="id desc", limit=1)
-        has_token, user_sudo = self._has_token(company), company.sudo().iused_user_id
+        tokens_sudo, user_sudo = self_sudo._read_tokens(company), company.sudo().iused_user_id
+        last_ended = self_sudo._find_last_ended(company, tokens_sudo)
+        tokens_sudo = tokens_sudo.filtered(lambda token: not token.iused_has_ended)
         return Facts(
-            has_token=has_token,
-            was_connected=bool(has_token or (user_sudo and not user_sudo.active) or last_poll or last_order),
+            tokens=tokens_sudo,
+            last_ended=last_ended,
+            was_connected=bool(
+                tokens_sudo or last_ended or (user_sudo and not user_sudo.active) or last_poll or last_order
+            ),
+            outside=exchanges_sudo._outside_calls(company.sudo()),
             last_poll=last_poll,
             was_read=bool(good_poll or location.last_upload),
             location=location,
@@ -155,6 +175,7 @@ class IusedOverview(models.AbstractModel):
             oldest_open=orders_sudo.search(open_domain, order="create_date, id", limit=1),
             open_orders=orders_sudo.search_count(open_domain),
             to_check=self_sudo._count_orders(self._to_check_domain(company)),
+            beyond_limit=self_sudo._count_orders(self._beyond_limit_domain(company)),
             short=self_sudo._count_orders(self._short_domain(company)),
             cut_off=self_sudo._count_orders(self._cut_off_domain(company)),
             **self_sudo._read_update_facts(company),
@@ -212,13 +233,19 @@ class IusedOverview(models.AbstractModel):
         )
 
     @api.model
-    def _has_token(self, company):
-        user_sudo = company.sudo().iused_user_id
-        keys_sudo = self.env["res.users.apikeys"].sudo()
-        return bool(
-            user_sudo.active
-            and keys_sudo.search_count([("user_id", "=", user_sudo.id), ("scope", "=", KEY_SCOPE)], limit=1)
-        )
+    def _read_tokens(self, company):
+        """Return a company's access tokens, ended ones included until Odoo deletes them, within a day."""
+        user, keys = company.iused_user_id, self.env["res.users.apikeys"]
+        return keys.search(keys._iused_domain(user)) if user.active else keys
+
+    @api.model
+    def _find_last_ended(self, company, tokens):
+        """Return name and moment of the token that ended last, or None where the last that went was revoked."""
+        if ended := tokens.filtered("iused_has_ended").sorted("expiration_date")[-1:]:
+            return ended.name, ended.expiration_date
+        gone = Domain("company_id", "=", company.id) & Domain("kind", "in", ("token_ended", "token_revoked"))
+        change = self.env["iused.change"].search(gone, limit=1)
+        return (change.name, change.date) if change.kind == "token_ended" else None
 
     @api.model
     def _orders_domain(self, company):
@@ -234,7 +261,11 @@ class IusedOverview(models.AbstractModel):
 
     @api.model
     def _open_orders_domain(self, company):
-        """An order is open until all of it has left, or it is cancelled.
+        return self._orders_domain(company) & (Domain("state", "in", ("draft", "sent")) | self._not_left_domain())
+
+    @api.model
+    def _not_left_domain(self):
+        """A confirmed order is open until all of it has left, or it is cancelled.
 
         Odoo's delivery status alone does not tell: it counts returns, and services have none.
         """
@@ -250,9 +281,7 @@ class IusedOverview(models.AbstractModel):
         )
         # No delivery yet, as of goods that are still to be bought for dropshipping, or none any more.
         is_left_out = Domain("delivery_status", "=", False) & Domain("order_line", "any", list(goods))
-        return self._orders_domain(company) & (
-            Domain("state", "in", ("draft", "sent")) | (Domain("state", "=", "sale") & (is_leaving | is_left_out))
-        )
+        return Domain("state", "=", "sale") & (is_leaving | is_left_out)
 
     @api.model
     def _to_check_domain(self, company):
@@ -263,7 +292,13 @@ class IusedOverview(models.AbstractModel):
             waits |= Domain("iused_to_confirm", "=", False) | Domain(
                 "create_date", "<", fields.Datetime.now() - PATIENCE
             )
+        waits &= Domain("iused_beyond_limit", "=", False)
         return self._orders_domain(company) & Domain("state", "in", ("draft", "sent")) & waits
+
+    @api.model
+    def _beyond_limit_domain(self, company):
+        waits = Domain("state", "in", ("draft", "sent")) & Domain("iused_beyond_limit", "=", True)
+        return self._orders_domain(company) & waits
 
     @api.model
     def _short_domain(self, company):
@@ -305,10 +340,10 @@ class IusedOverview(models.AbstractModel):
         """
         if not facts.was_connected:
             return {}
-        if facts.has_token:
-            troubles = self._find_call_troubles(company, facts)
+        if lost := self._describe_lost_key(company, facts):
+            troubles = {"no_key": lost}
         else:
-            troubles = {"no_key": self._describe_lost_key(company)}
+            troubles = self._find_call_troubles(company, facts) | self._find_key_troubles(facts)
         return (
             troubles
             | self._find_refusals(facts)
@@ -317,16 +352,79 @@ class IusedOverview(models.AbstractModel):
         )
 
     @api.model
-    def _describe_lost_key(self, company):
-        user_sudo = company.sudo().iused_user_id
+    def _describe_lost_key(self, company, facts):
+        """Say in words why iUsed cannot get in, or return an empty string where it can."""
+        user_sudo, tokens = company.sudo().iused_user_id, facts.tokens
+        if tokens and (not facts.last_ended or any(tokens.mapped("iused_last_use"))):
+            return ""
         if user_sudo and not user_sudo.active:
             return self.env._(
                 "iUsed cannot get in: its user %s is archived. Make a new access token, and give it to iUsed.",
                 user_sudo.name,
             )
+        if not facts.last_ended:
+            return self.env._(
+                "iUsed cannot get in: there is no access token any more. Make a new one, and give it to iUsed."
+            )
+        name, moment = facts.last_ended
+        if tokens:
+            return self.env._(
+                "iUsed cannot get in since %(moment)s: the access token “%(name)s” ended, and “%(other)s” was not used"
+                " yet. Give it to iUsed.",
+                moment=self._moment(moment),
+                name=name,
+                other=tokens[-1:].name,
+            )
         return self.env._(
-            "iUsed cannot get in: there is no access token any more. Make a new one, and give it to iUsed."
+            "iUsed cannot get in since %(moment)s: the access token “%(name)s” ended. Make a new one, and give it to"
+            " iUsed.",
+            moment=self._moment(moment),
+            name=name,
         )
+
+    @api.model
+    def _find_key_troubles(self, facts):
+        """Return the trouble with access tokens that end soon, unless iUsed uses another by now that lasts longer."""
+        soon = fields.Datetime.now() + WARN_BEFORE
+        texts = []
+        for token in facts.tokens.sorted("id"):
+            end = token.expiration_date
+            if not end or end > soon:
+                continue
+            longer = facts.tokens.filtered(lambda other, end=end: (other.expiration_date or datetime.max) > end)
+            if text := self._describe_ending(token, longer):
+                texts.append(text)
+        return {"key_ends": " ".join(texts)} if texts else {}
+
+    @api.model
+    def _describe_ending(self, token, longer):
+        """Say in words what is to be done about a token that ends, or return an empty string for nothing.
+
+        :param longer: the tokens that last longer
+        """
+        values = {
+            "name": token.name,
+            "moment": self._moment(token.expiration_date),
+            "other": longer.sorted("id")[-1:].name,
+        }
+        used = max(filter(None, longer.mapped("iused_last_use")), default=None)
+        if not longer:
+            return self.env._(
+                "The access token “%(name)s” ends on %(moment)s. Make another, and give it to iUsed.", **values
+            )
+        if not used:
+            return self.env._(
+                "The access token “%(name)s” ends on %(moment)s, and iUsed has not used “%(other)s” yet. Give it to"
+                " iUsed.",
+                **values,
+            )
+        if token.iused_last_use and used - token.iused_last_use < REPLACED_AFTER:
+            return self.env._(
+                "The access token “%(name)s” ends on %(moment)s. iUsed uses “%(other)s” too, but this one until lately:"
+                " ask iUsed whether it was replaced everywhere.",
+                **values,
+            )
+        return ""
 
     @api.model
     def _find_call_troubles(self, company, facts):
@@ -348,6 +446,8 @@ class IusedOverview(models.AbstractModel):
                 status=poll.status,
                 detail=poll.detail,
             )
+        if facts.outside:
+            troubles["outside"] = self._describe_outside(facts.outside)
         limit = company.iused_watch_offers
         if facts.was_read and facts.with_stock < limit:
             troubles["few_offers"] = self.env._(
@@ -363,6 +463,29 @@ class IusedOverview(models.AbstractModel):
                 days=limit,
             )
         return troubles
+
+    @api.model
+    def _describe_outside(self, outside):
+        """Say in words from where a good key was used.
+
+        :param list outside: as in `Facts`
+        """
+        addresses = list(dict.fromkeys(address for address, _name in outside))
+        more = len(addresses) - MOST_ADDRESSES
+        text = self.env._(
+            "The key “%(key)s” was used from %(addresses)s, which is not in the list of networks: it may be known to"
+            " others. These calls were refused. If it was iUsed, list the address in the settings; if not, give iUsed a"
+            " new access token and revoke this one.",
+            key=", ".join(dict.fromkeys(name for _address, name in outside)),
+            addresses=", ".join([*addresses[:MOST_ADDRESSES], *([f"… +{more}"] if more > 0 else [])]),
+        )
+        if not any(is_nearby(read_address(address)) for address in addresses):
+            return text
+        hint = self.env._(
+            "One is an address of your own network: behind a reverse proxy Odoo sees iUsed's own address only with"
+            " proxy_mode = True."
+        )
+        return f"{text} {hint}"
 
     @api.model
     def _find_refusals(self, facts):
@@ -406,6 +529,15 @@ class IusedOverview(models.AbstractModel):
                 order=facts.to_check.first.name,
                 count=facts.to_check.count,
             )
+        if facts.beyond_limit.count:
+            troubles["beyond_limit"] = self.env._(
+                "%(count)s orders wait as quotations, %(order)s first: more came from iUsed within 24 hours than"
+                " you allow (%(limit)s). It is a good day, or somebody else has iUsed's key. Confirm what is right;"
+                " else cancel them, and give iUsed a new access token.",
+                count=facts.beyond_limit.count,
+                order=facts.beyond_limit.first.name,
+                limit=company._iused_describe_limit(),
+            )
         if facts.short.count:
             troubles["short"] = self.env._(
                 "There is too little in stock for %(order)s (in all: %(count)s).",
@@ -433,6 +565,8 @@ class IusedOverview(models.AbstractModel):
                 count=facts.late,
                 hours=hours,
             )
+        if company.iused_webhook_is_lost:
+            return troubles | {"webhook_lost": self._describe_lost_webhook()}
         if not facts.to_send:
             return troubles
         if not company.iused_webhook_is_set:
@@ -452,6 +586,12 @@ class IusedOverview(models.AbstractModel):
                 answer=facts.failing.last_answer or "",
             )
         return troubles
+
+    @api.model
+    def _describe_lost_webhook(self):
+        return self.env._(
+            "The webhook's address cannot be read any more: enter it again. The shipment updates wait meanwhile."
+        )
 
     @api.model
     def _describe_idle_sender(self, facts):
@@ -659,6 +799,8 @@ class IusedOverview(models.AbstractModel):
         updates = self.env._("Shipment updates")
         rows = (
             ("access", self.env._("iUsed's access"), self.env._("None"), ("no_key",), "settings"),
+            ("access_ends", self.env._("iUsed's access"), self.env._("Ends soon"), ("key_ends",), "settings"),
+            ("outside", self.env._("Calls from elsewhere"), len(dict(facts.outside)), ("outside",), "outside"),
             (
                 "refused",
                 self.env._("Refused orders"),
@@ -667,9 +809,17 @@ class IusedOverview(models.AbstractModel):
                 "refused",
             ),
             ("to_check", self.env._("Orders to check"), facts.to_check.count, ("to_check",), "to_check"),
+            (
+                "beyond_limit",
+                self.env._("Orders beyond the limit"),
+                facts.beyond_limit.count,
+                ("beyond_limit",),
+                "beyond_limit",
+            ),
             ("short", self.env._("Orders short of stock"), facts.short.count, ("short",), "short"),
             ("cut_off", self.env._("Orders not whole"), facts.cut_off.count, ("cut_off",), "cut_off"),
             ("late", self.env._("Updates that lack something"), facts.late, ("update_waits",), "late"),
+            ("webhook", self.env._("Webhook address"), self.env._("Lost"), ("webhook_lost",), "settings"),
             ("updates", updates, facts.to_send, ("no_webhook", "no_sending", "down"), "untold"),
         )
         return [
@@ -840,8 +990,15 @@ class IusedOverview(models.AbstractModel):
             "iused_exchange_action", self.env._("Refused Orders"), Domain("id", "in", refused_sudo.ids), context={}
         )
 
+    def _open_outside(self):
+        domain = self.env["iused.exchange"]._outside_domain(self.env.company)
+        return self._action("iused_exchange_action", self.env._("Calls from Elsewhere"), domain, context={})
+
     def _open_to_check(self):
         return self._open_orders_of(self.env._("Orders to Check"), self._to_check_domain(self.env.company))
+
+    def _open_beyond_limit(self):
+        return self._open_orders_of(self.env._("Orders beyond the Limit"), self._beyond_limit_domain(self.env.company))
 
     def _open_short(self):
         return self._open_orders_of(self.env._("Orders Short of Stock"), self._short_domain(self.env.company))

@@ -16,6 +16,7 @@ from odoo.tools import config
 from ..tools import sftp
 from ..tools.delivery import retry_seconds
 from ..tools.peer import clean
+from .iused_secret import SecretLost
 
 _logger = logging.getLogger(__name__)
 
@@ -51,12 +52,22 @@ class IusedSftpLocation(models.Model):
     host = fields.Char(help="The name of the server that iUsed gave you, such as sftp.iused.nl.")
     port = fields.Integer(default=22, required=True, help="22, unless iUsed says otherwise.")
     username = fields.Char("User Name", help="The name that iUsed gave you for the server.")
-    password = fields.Char("Stored Password", groups=NO_ACCESS, copy=False)
-    private_key = fields.Text("Stored Private Key", groups=NO_ACCESS, copy=False)
-    passphrase = fields.Char("Stored Passphrase", groups=NO_ACCESS, copy=False)
+    # Taken and kept in `iused.secret`, and never given back.
+    password = fields.Char(
+        "Stored Password", groups=NO_ACCESS, copy=False, compute="_compute_secrets", inverse="_inverse_password"
+    )
+    private_key = fields.Text(
+        "Stored Private Key", groups=NO_ACCESS, copy=False, compute="_compute_secrets", inverse="_inverse_private_key"
+    )
+    passphrase = fields.Char(
+        "Stored Passphrase", groups=NO_ACCESS, copy=False, compute="_compute_secrets", inverse="_inverse_passphrase"
+    )
     password_is_set = fields.Boolean(compute="_compute_secrets_are_set")
     private_key_is_set = fields.Boolean(compute="_compute_secrets_are_set")
     passphrase_is_set = fields.Boolean(compute="_compute_secrets_are_set")
+    secrets_are_lost = fields.Boolean(
+        compute="_compute_secrets_are_lost", help="There is one that no key of this server opens."
+    )
     # Write-only: kept in the secret of the same name, never read back.
     new_password = fields.Char(
         "Password",
@@ -125,7 +136,7 @@ class IusedSftpLocation(models.Model):
     state = fields.Selection(
         [
             ("off", "Off"),
-            ("missing", "Package missing"),
+            ("missing", "Package missing or too old"),
             ("test", "To test"),
             ("stopped", "Stopped: other host key"),
             ("retry", "To retry"),
@@ -155,11 +166,38 @@ class IusedSftpLocation(models.Model):
 
     # Fields ----------------------------------------------------------------------------------------------------------
 
+    def _compute_secrets(self):
+        for name in SECRETS:
+            self[name] = False
+
+    def _inverse_password(self):
+        self._keep_secret("password")
+
+    def _inverse_private_key(self):
+        self._keep_secret("private_key")
+
+    def _inverse_passphrase(self):
+        self._keep_secret("passphrase")
+
+    def _keep_secret(self, name):
+        for location in self:
+            self.env["iused.secret"]._put(location, name, location[name])
+        # What was written would be read from the cache until the end of the transaction.
+        self.invalidate_recordset([name, f"{name}_is_set", "secrets_are_lost"], flush=False)
+
     @api.depends(*SECRETS)
     def _compute_secrets_are_set(self):
-        for location, location_sudo in zip(self, self.sudo(), strict=True):  # the secrets are closed to everybody
+        names = self.env["iused.secret"]._find_names(self)
+        for location in self:
             for name in SECRETS:
-                location[f"{name}_is_set"] = bool(location_sudo[name])
+                location[f"{name}_is_set"] = name in names.get(location._origin.id, ())
+
+    @api.depends(*SECRETS)
+    def _compute_secrets_are_lost(self):
+        for location in self:
+            location.secrets_are_lost = bool(location._origin) and any(
+                self.env["iused.secret"]._is_lost(location._origin, name) for name in SECRETS
+            )
 
     @api.depends("company_id")
     def _compute_new(self):
@@ -173,6 +211,7 @@ class IusedSftpLocation(models.Model):
             if values:
                 # The secrets are closed to everybody; only administrators may write this model.
                 location.sudo().write(values)
+        self.invalidate_recordset([f"new_{name}" for name in SECRETS], flush=False)  # as above
 
     @api.depends("host_key", "seen_host_key")
     def _compute_fingerprints(self):
@@ -214,16 +253,26 @@ class IusedSftpLocation(models.Model):
                 raise ValidationError(self.env._("The folder and the file name cannot hold control characters."))
             if location.enabled and not (location.host and location.username):
                 raise ValidationError(self.env._("Host and user name are needed to upload the offers."))
+            if location.host:
+                self.env["iused.connection"]._check_host(location.host)
 
     @api.constrains("private_key", "passphrase")
     def _check_private_key(self):
         """:raises ValidationError: for a key that cannot be used, without repeating it"""
-        for location_sudo in self.sudo().filtered("private_key"):
-            if sftp.is_available():
+        secrets = self.env["iused.secret"]
+        for location in self:
+            private_key = secrets._take_or_none(location, "private_key")
+            if private_key and sftp.is_available():
                 try:
-                    sftp.read_private_key(location_sudo.private_key, location_sudo.passphrase)
+                    sftp.read_private_key(private_key, secrets._take_or_none(location, "passphrase"))
                 except sftp.SftpError as error:
                     raise ValidationError(self._explain(error)) from None
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        locations = super().create(vals_list)
+        self.env["iused.change"]._note_created(locations, vals_list)
+        return locations
 
     def write(self, vals):
         changed = {name for name in PLACE & set(vals) for location in self if location._differs(name, vals[name])}
@@ -235,7 +284,8 @@ class IusedSftpLocation(models.Model):
         if vals.get("enabled") is False:
             vals |= {"failing_since": False, "last_error": False}
             self._tell_over(lambda env: env._("Uploads are switched off."))
-        result = super().write(vals)
+        with self.env["iused.change"]._watching(self, vals):
+            result = super().write(vals)
         if changed or any(vals.get(name) for name in ("enabled", "interval", "heartbeat", *SECRETS)):
             self._start_again()
         return result
@@ -267,15 +317,18 @@ class IusedSftpLocation(models.Model):
     def action_test(self):
         """Fetch the server's key for the administrator to accept; once it is, log in and try the folder."""
         self._check_ready()
-        location_sudo = self.sudo()  # the secrets are closed to everybody; who may write may use them
-        target = location_sudo._prepare_target()
+        location_sudo = self.sudo()  # what it finds is not for people to write
+        try:
+            target = location_sudo._prepare_target()
+        except sftp.SftpError as error:
+            return self._notify("danger", self._explain(error))
         self.env["ir.cron"]._commit_progress()  # a slow server must not keep a transaction open
         seen = target.host_key
         try:
             if target.host_key:
                 sftp.probe(target)
             else:
-                seen = sftp.fetch_host_key(target.host, target.port)
+                seen = sftp.fetch_host_key(target.host, target.port, networks=target.networks)
         except sftp.HostKeyChanged as error:
             seen = error.host_key
         except Exception as error:  # noqa: BLE001 - see `_as_sftp_error`
@@ -315,7 +368,11 @@ class IusedSftpLocation(models.Model):
         self.ensure_one()
         self.check_access("write")
         if not sftp.is_available():
-            raise UserError(self.env._("Install the Python package paramiko: pip install paramiko"))
+            raise UserError(
+                self.env._(
+                    "Install the Python package paramiko, %s or newer: pip install -U paramiko", sftp.LEAST_PARAMIKO
+                )
+            )
         if not (self.host and self.username):
             raise UserError(self.env._("Fill in host and user name first."))
 
@@ -447,7 +504,12 @@ class IusedSftpLocation(models.Model):
         return sftp.SftpError(sftp.UNEXPECTED, kind=kind)
 
     def _prepare_target(self):
+        """:raises sftp.SftpError: where a secret cannot be read any more"""
         self.ensure_one()
+        try:
+            secrets = {name: self.env["iused.secret"]._take(self, name) for name in SECRETS}
+        except SecretLost:
+            raise sftp.SftpError(sftp.LOST) from None
         return sftp.Target(
             host=self.host,
             port=self.port,
@@ -455,7 +517,8 @@ class IusedSftpLocation(models.Model):
             folder=self.folder or "",
             file_name=self.file_name,
             host_key=self.host_key,
-            **{name: self[name] or None for name in SECRETS},
+            networks=self.env["iused.connection"]._allowed_networks(),
+            **secrets,
         )
 
     def _write_result(self, error, fingerprint, values):
@@ -490,7 +553,9 @@ class IusedSftpLocation(models.Model):
             self._tell(
                 "host_key", error, lambda env: env._("Uploads to iUsed stopped: the server shows another host key")
             )
-        elif self.alarm_after and self.failing_since + timedelta(hours=self.alarm_after) <= now:
+        elif error.text == sftp.LOST or (
+            self.alarm_after and self.failing_since + timedelta(hours=self.alarm_after) <= now
+        ):
             self._tell("upload", error, lambda env: env._("Offers cannot be uploaded to iUsed"))
 
     def _tell(self, kind, error, summarize):

@@ -205,7 +205,8 @@ class IusedShipmentSender(models.AbstractModel):
         if not run.connection:
             run.is_over = True
             return
-        run.webhook = stack.enter_context(Webhook(run.connection["url"], run.connection["method"]))
+        networks = self.env["iused.connection"]._allowed_networks()
+        run.webhook = stack.enter_context(Webhook(run.connection["url"], run.connection["method"], networks))
         own = Domain("company_id", "=", company_sudo.id)
         updates = self.env["iused.shipment.update"]
         run.portal = Portal(

@@ -126,6 +126,8 @@ class IusedShipmentUpdate(models.Model):
             return self.env._("There is no tracking reference yet.")
         if self.state == "pending" and not self.company_id.iused_webhook_is_set:
             return self.env._("The iUsed webhook URL is not set.")
+        if self.state == "pending" and self.company_id.iused_webhook_is_lost:
+            return self.env._("The webhook's address cannot be read any more: enter it again.")
         if self.state == "pending" and self.company_id.iused_sending_stopped:
             return self.env._("Sending was stopped: %s", self.company_id.iused_sending_stopped)
         return False

@@ -1,11 +1,11 @@
 import logging
 from datetime import timedelta
 
+from markupsafe import Markup
 from psycopg2 import OperationalError
 
 from odoo import api, fields, models
 from odoo.fields import Domain
-from odoo.tools import plaintext2html
 
 _logger = logging.getLogger(__name__)
 
@@ -43,11 +43,15 @@ class IusedTrouble(models.Model):
             ("many_refused", "Orders of iUsed are refused for many reasons"),
             ("refusals_full", "Refused orders of iUsed are not kept any more"),
             ("no_key", "iUsed cannot get in any more"),
+            ("key_ends", "An access token of iUsed ends soon"),
+            ("outside", "iUsed's key was used from elsewhere"),
             ("refused", "Orders of iUsed were refused"),
             ("to_check", "Orders of iUsed wait to be checked"),
+            ("beyond_limit", "More orders came from iUsed than the limit allows"),
             ("short", "Stock is short for orders of iUsed"),
             ("cut_off", "Orders of iUsed will not become whole"),
             ("update_waits", "Shipment updates lack something"),
+            ("webhook_lost", "The webhook's address cannot be read any more"),
             ("no_webhook", "Shipment updates have no address to go to"),
             ("no_sending", "Nothing sends the shipment updates"),
             ("down", "iUsed does not take shipment updates"),
@@ -83,18 +87,21 @@ class IusedTrouble(models.Model):
         if told := self._find_told(kind, record, about):
             return told
         key = self._activity_key(kind, record, about)
-        user = (user and user.filtered("active")) or record.company_id._iused_responsible()
+        company = record.company_id
+        user = (user and company._iused_colleagues(user)) or company._iused_responsible()
         record = record.with_context(lang=user.lang, tz=user.tz)
         try:
             with self.env.cr.savepoint():
                 summary, text = compose(record.env)
-                return record.activity_schedule(
+                # Whoever meets a trouble may neither read nor write its key.
+                activity_sudo = record.sudo().activity_schedule(
                     "mail.mail_activity_data_warning",
                     summary=summary,
-                    note=plaintext2html(self._shorten(text)),
+                    note=self._to_html(self._shorten(text)),
                     user_id=user.id,
                     iused_key=key,
                 )
+                return activity_sudo.with_env(record.env)
         except OperationalError:
             raise  # a lost race, or no database: all of this again, or nothing
         except Exception:
@@ -107,7 +114,7 @@ class IusedTrouble(models.Model):
         if told := self._find_told(kind, record, about):
             for activity in told:
                 reader = self.with_context(lang=activity.user_id.lang, tz=activity.user_id.tz)
-                activity.note = plaintext2html(self._shorten(compose(reader.env)[1]))
+                activity.note = self._to_html(self._shorten(compose(reader.env)[1]))
             return told
         return self._tell(kind, record, compose, about)
 
@@ -128,15 +135,20 @@ class IusedTrouble(models.Model):
         return "\n".join([*lines[:MOST_LINES], f"… +{more}"] if more > 0 else lines)
 
     @api.model
+    def _to_html(self, text):
+        """Return plain text as HTML. Odoo's own `plaintext2html` makes links of addresses, whoever they come from."""
+        return Markup("<p>%s</p>") % Markup("<br>").join(text.split("\n"))
+
+    @api.model
     def _activity_key(self, kind, record, about):
         return f"{kind} {about or f'{record._name},{record.id}'}"
 
     @api.model
     def _find_told(self, kind, record, about):
         domain = [("iused_key", "=", self._activity_key(kind, record, about))]
-        if not about:  # anybody may make an activity with any key, but not on a record that is still to come
+        if not about:  # anybody could make an activity with any key once, but not on a record that is still to come
             domain += [("res_model", "=", record._name), ("res_id", "=", record.id)]
-        # Whoever meets a trouble need not see the activities of who is responsible.
+        # Whoever meets a trouble need not see the activities of who is responsible, nor may read the key.
         return self.env["mail.activity"].sudo().search(domain)
 
     # Looking for troubles --------------------------------------------------------------------------------------------
@@ -194,6 +206,7 @@ class IusedTrouble(models.Model):
         return {
             "prices": quotation,
             "withdrawn": quotation,
+            "address": self.env["iused.overview"]._not_left_domain(),
             "unconfirmed": quotation,
             "short": quotation | self.env["iused.overview"]._lacking_domain(),
             "update_waits": Domain("iused_update_ids.state", "=", "waiting"),
@@ -245,7 +258,7 @@ class IusedTrouble(models.Model):
     def _refresh(self, detail):
         """Say how a trouble is by now, where it is told already."""
         self.detail = detail
-        self.activity_ids.note = plaintext2html(detail)
+        self.activity_ids.note = self._to_html(detail)
 
     def _end(self):
         """Write down that troubles are over, and close what is left of their activities."""

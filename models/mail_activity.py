@@ -1,15 +1,19 @@
 from odoo import api, fields, models
+from odoo.orm.models import NO_ACCESS
 
 
 class MailActivity(models.Model):
-    _inherit = "mail.activity"
+    _name = "mail.activity"
+    _inherit = ["mail.activity", "iused.guard"]
 
     iused_key = fields.Char(
         "iUsed Trouble",
         readonly=True,
         copy=False,
+        iused_own=True,
         index="btree_not_null",
         help="The same for the same trouble, so that it is told once. See iused.trouble.",
+        groups=NO_ACCESS,  # who could write it could keep a trouble from being told
     )
 
     @api.model_create_multi

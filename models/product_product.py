@@ -33,6 +33,7 @@ class ProductProduct(models.Model):
         company_dependent=True,
         help=HELP["iused_offered"],
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_purchase_price = fields.Float(
         "iUsed Purchase Price",
@@ -40,6 +41,7 @@ class ProductProduct(models.Model):
         digits="Product Price",
         help=HELP["iused_purchase_price"],
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_consumer_price = fields.Float(
         "iUsed Consumer Price",
@@ -47,6 +49,7 @@ class ProductProduct(models.Model):
         digits="Product Price",
         help=HELP["iused_consumer_price"],
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_ean = fields.Char(
         "iUsed EAN",
@@ -54,11 +57,13 @@ class ProductProduct(models.Model):
         index="btree_not_null",
         help=HELP["iused_ean"],
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_is_imei = fields.Boolean(
         "Serial Number is an IMEI",
         help=HELP["iused_is_imei"],
         prefetch="iused",
+        groups="base.group_user",
     )
 
     iused_state = fields.Selection(
@@ -67,30 +72,37 @@ class ProductProduct(models.Model):
         compute="_compute_iused_state",
         search="_search_iused_state",
         help=HELP["iused_state"],
+        groups="base.group_user",
     )
-    iused_reasons = fields.Char("What iUsed Offer Lacks", compute="_compute_iused_state", help=HELP["iused_reasons"])
+    iused_reasons = fields.Char(
+        "What iUsed Offer Lacks", compute="_compute_iused_state", help=HELP["iused_reasons"], groups="base.group_user"
+    )
 
     iused_stock = fields.Integer(
         "Pieces for iUsed",
         compute="_compute_iused_stock",
         help=HELP["iused_stock"],
+        groups="base.group_user",
     )
     iused_told_ean = fields.Char(
         "EAN for iUsed",
         compute="_compute_iused_told_ean",
         help="The EAN that iUsed is told: its own, else the barcode.",
+        groups="base.group_user",
     )
     iused_told_purchase_price = fields.Float(
         "Purchase Price for iUsed",
         compute="_compute_iused_told_prices",
         digits="Product Price",
         help=HELP["iused_told_purchase_price"],
+        groups="base.group_user",
     )
     iused_told_consumer_price = fields.Float(
         "Consumer Price for iUsed",
         compute="_compute_iused_told_prices",
         digits="Product Price",
         help=HELP["iused_told_consumer_price"],
+        groups="base.group_user",
     )
 
     @api.depends_context("company", "lang")

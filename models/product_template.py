@@ -15,6 +15,7 @@ class ProductTemplate(models.Model):
         inverse="_inverse_iused_offered",
         search="_search_iused_offered",
         help=HELP["iused_offered"],
+        groups="base.group_user",
     )
     iused_purchase_price = fields.Float(
         "iUsed Purchase Price",
@@ -22,6 +23,7 @@ class ProductTemplate(models.Model):
         inverse="_inverse_iused_purchase_price",
         digits="Product Price",
         help=HELP["iused_purchase_price"],
+        groups="base.group_user",
     )
     iused_consumer_price = fields.Float(
         "iUsed Consumer Price",
@@ -29,6 +31,7 @@ class ProductTemplate(models.Model):
         inverse="_inverse_iused_consumer_price",
         digits="Product Price",
         help=HELP["iused_consumer_price"],
+        groups="base.group_user",
     )
     iused_ean = fields.Char(
         "iUsed EAN",
@@ -36,12 +39,14 @@ class ProductTemplate(models.Model):
         inverse="_inverse_iused_ean",
         search="_search_iused_ean",
         help=HELP["iused_ean"],
+        groups="base.group_user",
     )
     iused_is_imei = fields.Boolean(
         "Serial Number is an IMEI",
         compute="_compute_iused_is_imei",
         inverse="_inverse_iused_is_imei",
         help=HELP["iused_is_imei"],
+        groups="base.group_user",
     )
 
     iused_state = fields.Selection(
@@ -50,20 +55,27 @@ class ProductTemplate(models.Model):
         compute="_compute_iused_state",
         search="_search_iused_state",
         help=HELP["iused_state"],
+        groups="base.group_user",
     )
-    iused_reasons = fields.Char("What iUsed Offer Lacks", compute="_compute_iused_state", help=HELP["iused_reasons"])
-    iused_stock = fields.Integer("Pieces for iUsed", compute="_compute_iused_stock", help=HELP["iused_stock"])
+    iused_reasons = fields.Char(
+        "What iUsed Offer Lacks", compute="_compute_iused_state", help=HELP["iused_reasons"], groups="base.group_user"
+    )
+    iused_stock = fields.Integer(
+        "Pieces for iUsed", compute="_compute_iused_stock", help=HELP["iused_stock"], groups="base.group_user"
+    )
     iused_told_purchase_price = fields.Float(
         "Purchase Price for iUsed",
         compute="_compute_iused_told_prices",
         digits="Product Price",
         help=HELP["iused_told_purchase_price"],
+        groups="base.group_user",
     )
     iused_told_consumer_price = fields.Float(
         "Consumer Price for iUsed",
         compute="_compute_iused_told_prices",
         digits="Product Price",
         help=HELP["iused_told_consumer_price"],
+        groups="base.group_user",
     )
 
     @api.depends_context("company", "lang")

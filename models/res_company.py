@@ -4,9 +4,11 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, ValidationError
 from odoo.orm.models import NO_ACCESS
 from odoo.tools import SQL
+from odoo.tools.misc import formatLang
 
 from ..const import LOOPBACK_HOSTS
 from ..tools.masking import mask_path
+from ..tools.networks import parse_networks
 
 # A change of one of these may be what iUsed was waiting for.
 WEBHOOK_SETTINGS = {
@@ -19,6 +21,14 @@ WEBHOOK_SETTINGS = {
     "iused_grouping",
 }
 EXTRA_KEYS = ("carrier", "tracking_link", "sku", "line_id", "shipped_at", "corrects")
+# What must not be another company's. Users may lose their access to a company later, and are looked at when needed.
+OF_THE_COMPANY = (
+    "iused_partner_id",
+    "iused_purchase_pricelist_id",
+    "iused_consumer_pricelist_id",
+    "iused_team_id",
+    "iused_carrier_id",
+)
 # The least and the most that a limit may be. More than years of hours is a slip, and no moment that can be reckoned.
 LIMITS = {
     "iused_retention_days": (1, 3_650),
@@ -27,6 +37,8 @@ LIMITS = {
     "iused_watch_order_days": (0, 3_650),
     "iused_watch_open_hours": (0, 87_600),
     "iused_watch_offers": (0, 1_000_000),
+    "iused_most_orders": (0, 1_000_000),
+    "iused_most_value": (0, 1_000_000_000),
 }
 
 
@@ -43,16 +55,25 @@ class ResCompany(models.Model):
         "res.users",
         string="iUsed User",
         ondelete="restrict",
+        domain=[("share", "=", True)],
         help="The user that iUsed's calls act as. Made with the first access token; it needs no rights of its own.",
+        prefetch="iused",
+        groups="base.group_user",
+    )
+    iused_networks = fields.Text(
+        "iUsed's Networks",
+        help="The addresses and networks that iUsed's calls may come from. Empty means any.",
         prefetch="iused",
     )
     iused_partner_id = fields.Many2one(
         "res.partner",
         string="iUsed as Customer",
         ondelete="restrict",
+        check_company=True,
         domain="[('company_id', 'in', (False, id))]",
         help="The customer of iUsed's orders: it is invoiced, while the goods go to the consumer.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_warehouse_ids = fields.Many2many(
         "stock.warehouse",
@@ -61,11 +82,13 @@ class ResCompany(models.Model):
         "warehouse_id",
         string="iUsed Warehouses",
         help="The warehouses whose stock is offered, and which deliver. None chosen means all of the company's.",
+        groups="base.group_user",
     )
     iused_stock_buffer = fields.Integer(
         "iUsed Stock Buffer",
         help="Pieces of each product that are kept back: iUsed is told so many fewer.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_purchase_pricelist_id = fields.Many2one(
         "product.pricelist",
@@ -73,6 +96,7 @@ class ResCompany(models.Model):
         check_company=True,
         help="What iUsed pays for a product that has no iUsed purchase price of its own.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_consumer_pricelist_id = fields.Many2one(
         "product.pricelist",
@@ -80,12 +104,14 @@ class ResCompany(models.Model):
         check_company=True,
         help="The recommended price for the consumer of a product that has no iUsed consumer price of its own.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_lang = fields.Selection(
         lambda self: self.env["res.lang"].get_installed(),
         string="iUsed Language",
         help="The language of the names that iUsed is told. Empty means the company's.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_order_policy = fields.Selection(
         [("confirm", "Confirm at once"), ("quotation", "Leave as quotation")],
@@ -93,6 +119,7 @@ class ResCompany(models.Model):
         default="confirm",
         required=True,
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_shortage_policy = fields.Selection(
         [("accept", "Accept the order and warn"), ("refuse", "Refuse the order")],
@@ -100,6 +127,7 @@ class ResCompany(models.Model):
         default="accept",
         required=True,
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_withdrawn_policy = fields.Selection(
         [("quotation", "Leave the order as quotation and warn"), ("refuse", "Refuse the order")],
@@ -108,10 +136,24 @@ class ResCompany(models.Model):
         required=True,
         help="Of products with an iUsed purchase price. An order of others that are not offered is always refused.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_price_tolerance = fields.Float(
         "iUsed Price Tolerance (%)",
         help="An order whose prices differ from our offer by more becomes a quotation, for a person to check.",
+        prefetch="iused",
+        groups="base.group_user",
+    )
+    # What a thief of the key, or a mistake at iUsed, can have confirmed in 24 hours. 0 means no limit: what is usual
+    # only the company knows, and a guess would keep consumers waiting.
+    iused_most_orders = fields.Integer(
+        "Most iUsed Orders in 24 Hours",
+        help="Orders of iUsed beyond that stay quotations, for a person to confirm. 0: no limit.",
+        prefetch="iused",
+    )
+    iused_most_value = fields.Monetary(
+        "Most Value of iUsed Orders in 24 Hours",
+        help="Excluding VAT. Orders of iUsed beyond that stay quotations, for a person to confirm. 0: no limit.",
         prefetch="iused",
     )
     iused_salesperson_id = fields.Many2one(
@@ -120,19 +162,24 @@ class ResCompany(models.Model):
         domain="[('share', '=', False), ('company_ids', 'in', id)]",
         help="Empty means the salesperson of the customer iUsed.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_team_id = fields.Many2one(
         "crm.team",
         string="iUsed Sales Team",
+        check_company=True,
         domain="[('company_id', 'in', (False, id))]",
         help="Empty means the team that Odoo chooses.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_carrier_id = fields.Many2one(
         "delivery.carrier",
         string="iUsed Delivery Method",
+        check_company=True,
         domain="[('company_id', 'in', (False, id))]",
         prefetch="iused",
+        groups="base.group_user",
     )
     # What iUsed keeps back: shipping costs of an order, a levy of a device.
     iused_fee = fields.Selection(
@@ -140,6 +187,7 @@ class ResCompany(models.Model):
         string="iUsed Fee",
         help="What iUsed keeps back. It is a line of each new order, with a negative amount.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_fee_product_id = fields.Many2one(
         "product.product",
@@ -148,14 +196,22 @@ class ResCompany(models.Model):
         ondelete="restrict",
         help="The service that stands for the fee on orders and invoices; its taxes and account are taken.",
         prefetch="iused",
+        groups="base.group_user",
     )
-    iused_fee_amount = fields.Float("iUsed Fee Amount", digits="Product Price", help="Excluding VAT.", prefetch="iused")
+    iused_fee_amount = fields.Float(
+        "iUsed Fee Amount",
+        digits="Product Price",
+        help="Excluding VAT.",
+        prefetch="iused",
+        groups="base.group_user",
+    )
     # What the columns of iUsed's own statement are called, by what they hold.
     iused_statement_columns = fields.Json(prefetch="iused", groups="account.group_account_invoice")
     iused_invoice_automatically = fields.Boolean(
         "Invoice iUsed When Delivered",
         help="Each order is invoiced by itself once all of it left. Off: the invoices of a period are made at once.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_responsible_id = fields.Many2one(
         "res.users",
@@ -163,6 +219,7 @@ class ResCompany(models.Model):
         domain="[('share', '=', False), ('company_ids', 'in', id)]",
         help="Who gets an activity when something needs a person. Empty means the salesperson, else an iUsed manager.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_retention_days = fields.Integer(
         "Keep iUsed Log (days)",
@@ -170,6 +227,7 @@ class ResCompany(models.Model):
         required=True,
         help="Exchanges with iUsed and shipment updates that were sent are deleted after so many days: 1 to 3,650.",
         prefetch="iused",
+        groups="base.group_user",
     )
     # When somebody is told. 0 means never.
     iused_watch_poll_hours = fields.Integer(
@@ -177,29 +235,47 @@ class ResCompany(models.Model):
         default=2,
         help="Tell when iUsed did not fetch the offers for so many hours.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_watch_order_days = fields.Integer(
         "Days Without an Order",
         default=7,
         help="Tell when iUsed placed no order for so many days.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_watch_open_hours = fields.Integer(
         "Hours That an Order Is Open",
         default=48,
         help="Tell when an order of iUsed has not left after so many hours.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_watch_offers = fields.Integer(
         "Least Offers with Stock",
         default=1,
         help="Tell when iUsed is offered fewer products that are in stock.",
         prefetch="iused",
+        groups="base.group_user",
     )
-    # The address is the secret: whoever knows it can report shipments. Nobody reads it back, administrators included.
-    iused_webhook_url = fields.Char("iUsed Webhook URL", groups=NO_ACCESS, copy=False, prefetch="iused")
-    iused_webhook_is_set = fields.Boolean(compute="_compute_iused_webhook_is_set")
-    iused_webhook_tested_at = fields.Datetime("iUsed Webhook Tested", readonly=True, copy=False, prefetch="iused")
+    # The address is the secret: whoever knows it can report shipments. It is taken, kept in `iused.secret`, and never
+    # given back, administrators included.
+    iused_webhook_url = fields.Char(
+        "iUsed Webhook URL",
+        groups=NO_ACCESS,
+        copy=False,
+        compute="_compute_iused_webhook_url",
+        inverse="_inverse_iused_webhook_url",
+    )
+    iused_webhook_is_set = fields.Boolean(compute="_compute_iused_webhook_is_set", groups="base.group_user")
+    iused_webhook_is_lost = fields.Boolean(
+        compute="_compute_iused_webhook_is_lost",
+        groups="base.group_user",
+        help="There is an address, but no key of this server opens it.",
+    )
+    iused_webhook_tested_at = fields.Datetime(
+        "iUsed Webhook Tested", readonly=True, copy=False, prefetch="iused", groups="base.group_user"
+    )
 
     # How shipments are told
     iused_grouping = fields.Selection(
@@ -207,6 +283,7 @@ class ResCompany(models.Model):
         string="iUsed Shipment Updates",
         default="device",
         required=True,
+        groups="base.group_user",
     )
     iused_webhook_method = fields.Selection(
         [("POST", "POST"), ("PUT", "PUT"), ("PATCH", "PATCH")],
@@ -214,18 +291,30 @@ class ResCompany(models.Model):
         default="POST",
         required=True,
         prefetch="iused",
+        groups="base.group_user",
     )
-    iused_key_serial = fields.Char("Key of the Serial Number", default="serial_number", required=True, prefetch="iused")
+    iused_key_serial = fields.Char(
+        "Key of the Serial Number", default="serial_number", required=True, prefetch="iused", groups="base.group_user"
+    )
     iused_key_tracking = fields.Char(
-        "Key of the Tracking Reference", default="track_and_trace", required=True, prefetch="iused"
+        "Key of the Tracking Reference",
+        default="track_and_trace",
+        required=True,
+        prefetch="iused",
+        groups="base.group_user",
     )
     iused_key_order = fields.Char(
-        "Key of the Order Number", default="external_order_id", required=True, prefetch="iused"
+        "Key of the Order Number",
+        default="external_order_id",
+        required=True,
+        prefetch="iused",
+        groups="base.group_user",
     )
     iused_extra_keys = fields.Boolean(
         "Optional iUsed Keys",
         help="Tell carrier, tracking link, SKU, iUsed's line and the moment of shipment too, and mark corrections.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_waiting_hours = fields.Integer(
         "iUsed Waiting Limit (hours)",
@@ -233,18 +322,23 @@ class ResCompany(models.Model):
         required=True,
         help="An update that waits longer for its serial number or tracking reference raises an activity. 0: none.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_notify_consumers = fields.Boolean(
         "Odoo Writes to iUsed's Consumers",
         help="Send iUsed's consumers Odoo's own text messages and e-mails about deliveries. iUsed tells them itself.",
+        groups="base.group_user",
     )
     iused_sending_stopped = fields.Char(
         readonly=True,
         copy=False,
         help="Why no shipment update is sent: iUsed's answer that shut the company out.",
         prefetch="iused",
+        groups="base.group_user",
     )
-    iused_sending_stopped_at = fields.Datetime("Sending Stopped", readonly=True, copy=False, prefetch="iused")
+    iused_sending_stopped_at = fields.Datetime(
+        "Sending Stopped", readonly=True, copy=False, prefetch="iused", groups="base.group_user"
+    )
 
     _iused_user_unique = models.UniqueIndex(
         "(iused_user_id) WHERE iused_user_id IS NOT NULL",
@@ -255,17 +349,38 @@ class ResCompany(models.Model):
         "CHECK (iused_stock_buffer >= 0)", "The stock buffer cannot be negative."
     )
 
+    def _compute_iused_webhook_url(self):
+        self.iused_webhook_url = False
+
+    def _inverse_iused_webhook_url(self):
+        for company in self:
+            self.env["iused.secret"]._put(company, "iused_webhook_url", company.iused_webhook_url)
+        # What was written would be read from the cache until the end of the transaction.
+        self.invalidate_recordset(["iused_webhook_url", "iused_webhook_is_set", "iused_webhook_is_lost"], flush=False)
+
     @api.depends("iused_webhook_url")
     def _compute_iused_webhook_is_set(self):
-        for company, company_sudo in zip(self, self.sudo(), strict=True):  # the address itself is closed to everybody
-            company.iused_webhook_is_set = bool(company_sudo.iused_webhook_url)
+        names = self.env["iused.secret"]._find_names(self)
+        for company in self:
+            company.iused_webhook_is_set = "iused_webhook_url" in names.get(company._origin.id, ())
+
+    @api.depends("iused_webhook_url")
+    def _compute_iused_webhook_is_lost(self):
+        for company in self:
+            company.iused_webhook_is_lost = bool(company._origin) and self.env["iused.secret"]._is_lost(
+                company._origin, "iused_webhook_url"
+            )
+
+    def _iused_webhook_address(self):
+        """Return the webhook's address, which leaves in a call alone; None where there is none, or it is lost."""
+        return self.env["iused.secret"]._take_or_none(self, "iused_webhook_url")
 
     @api.constrains("iused_webhook_url")
     def _check_iused_webhook_url(self):
         """:raises ValidationError: naming what is wrong, without repeating the address"""
-        for company_sudo in self.sudo().filtered("iused_webhook_url"):
+        for address in filter(None, (company._iused_webhook_address() for company in self)):
             try:
-                url = urlsplit(company_sudo.iused_webhook_url)
+                url = urlsplit(address)
                 url.port  # noqa: B018 - reading it raises where it is no number
             except ValueError:
                 url = urlsplit("")
@@ -275,6 +390,7 @@ class ResCompany(models.Model):
                 raise ValidationError(
                     self.env._("The webhook URL must start with https://: it carries a secret token.")
                 )
+            self.env["iused.connection"]._check_host(url.hostname)
 
     @api.constrains("iused_user_id")
     def _check_iused_user(self):
@@ -287,6 +403,28 @@ class ResCompany(models.Model):
                         company=company.name,
                     )
                 )
+            if not company.iused_user_id.share:
+                raise ValidationError(
+                    self.env._(
+                        "%s is an internal user and cannot be iUsed's: who has the key would act with that user's"
+                        " rights. Make an access token, and a user without rights is made with it.",
+                        company.iused_user_id.name,
+                    )
+                )
+
+    @api.constrains("iused_networks")
+    def _check_iused_networks(self):
+        for company in self:
+            try:
+                parse_networks(company.iused_networks)
+            except ValueError as error:
+                raise ValidationError(
+                    self.env._(
+                        "“%s” is neither an IP address nor a network, such as 203.0.113.9, 203.0.113.0/24 or"
+                        " 2001:db8::/48.",
+                        error,
+                    )
+                ) from error
 
     @api.constrains("iused_price_tolerance")
     def _check_iused_price_tolerance(self):
@@ -320,6 +458,11 @@ class ResCompany(models.Model):
                     )
                 )
 
+    @api.constrains(*OF_THE_COMPANY)
+    def _check_iused_companies(self):
+        """:raises UserError: for what belongs to another company; Odoo asks this of companies by itself nowhere"""
+        self._check_company(OF_THE_COMPANY)
+
     @api.constrains("iused_key_serial", "iused_key_tracking", "iused_key_order")
     def _check_iused_keys(self):
         for company in self:
@@ -340,33 +483,46 @@ class ResCompany(models.Model):
                     )
                 )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        companies = super().create(vals_list)
+        self.env["iused.change"]._note_created(companies, vals_list)
+        return companies
+
     def write(self, vals):
         settings = WEBHOOK_SETTINGS & vals.keys()
-        changed = self.filtered(lambda company: any(company.sudo()[name] != vals[name] for name in settings))
+        changed = self.filtered(lambda company: any(company._iused_differs(name, vals[name]) for name in settings))
         if "iused_webhook_url" in vals:
             vals = {**vals, "iused_webhook_tested_at": False}
-        result = super().write(vals)
+        with self.env["iused.change"]._watching(self, vals):
+            result = super().write(vals)
         if changed:
             # What waited for another address or other settings can be sent now.
             self.env["iused.shipment.sender"]._forget_blame(changed)
             changed._iused_resume_sending()
         return result
 
+    def _iused_differs(self, name, value):
+        if name == "iused_webhook_url":
+            return self._iused_webhook_address() != (value or None)
+        return self.sudo()[name] != value  # whoever may write may not read all
+
     # Sending shipment updates ----------------------------------------------------------------------------------------
 
     def _iused_can_send(self):
         """Tell whether there is an address to send shipment updates to, and nothing has stopped it."""
         self.ensure_one()
-        return bool(self.sudo().iused_webhook_url) and not self.iused_sending_stopped  # the address is closed to all
+        return not self.iused_sending_stopped and bool(self._iused_webhook_address())
 
     def _iused_connection(self):
         """Return how shipment updates are sent: `url`, its `path` as it may be shown, `method` and `company_id`.
 
         :return: a dict, or None where nothing may be sent
         """
-        if not self._iused_can_send():
+        self.ensure_one()
+        url = not self.iused_sending_stopped and self._iused_webhook_address()
+        if not url:
             return None
-        url = self.sudo().iused_webhook_url  # closed to everybody; it leaves in the call alone
         return {"url": url, "path": mask_path(url), "method": self.iused_webhook_method, "company_id": self.id}
 
     def _iused_stop_sending(self, reason, url):
@@ -377,7 +533,7 @@ class ResCompany(models.Model):
         """
         self.ensure_one()
         company_sudo = self.sudo()  # the scheduled action's own finding, on a company that users may not write
-        if company_sudo.iused_webhook_url != url or company_sudo.iused_sending_stopped:
+        if self._iused_webhook_address() != url or company_sudo.iused_sending_stopped:
             return False
         company_sudo.write({"iused_sending_stopped": reason, "iused_sending_stopped_at": fields.Datetime.now()})
         return True
@@ -405,6 +561,20 @@ class ResCompany(models.Model):
         sender._lift_holds(self)
         sender._trigger()
 
+    # Limits ----------------------------------------------------------------------------------------------------------
+
+    def _iused_has_limit(self):
+        """Tell whether so many orders, or orders of such value, are confirmed in 24 hours and no more."""
+        self.ensure_one()
+        return bool(self.iused_most_orders or self.iused_most_value)
+
+    def _iused_describe_limit(self):
+        """Return that limit in words."""
+        self.ensure_one()
+        value = self.iused_most_value and formatLang(self.env, self.iused_most_value, currency_obj=self.currency_id)
+        orders = self.iused_most_orders and self.env._("%s orders", self.iused_most_orders)
+        return ", ".join(filter(None, (orders, value))) or "-"
+
     # Who and what ----------------------------------------------------------------------------------------------------
 
     def _iused_warehouses(self):
@@ -419,12 +589,12 @@ class ResCompany(models.Model):
         return next((code for code in (self.iused_lang, self.partner_id.lang) if code in installed), "en_US")
 
     def _iused_ensure_user(self):
-        """Return the company's iUsed user, one that can be used; made when there is none.
+        """Return the company's iUsed user, one that can be used; made when there is none, or one that became internal.
 
         A portal user without a password: it takes no licence, cannot log in, and reaches nothing but our routes.
         """
         self.ensure_one()
-        if not self.iused_user_id.active:
+        if not self.iused_user_id.active or not self.iused_user_id.share:
             self.iused_user_id = self._iused_revive_user() or self._iused_create_user()
         return self.iused_user_id
 
@@ -495,12 +665,21 @@ class ResCompany(models.Model):
         return self.iused_partner_id
 
     def _iused_responsible(self):
-        """Return who takes care of what the connector cannot: the chosen user, else one that sells for the company."""
+        """Return who takes care of what the connector cannot: the chosen user, else one that sells for the company.
+
+        Where nobody of the company can, it is the database's administrator, with or without access to the company.
+        """
         self.ensure_one()
-        chosen = (self.iused_responsible_id or self.iused_salesperson_id).filtered("active")
-        if chosen:
-            return chosen
-        managers = self.env.ref("sale_iused.group_iused_manager").all_user_ids.filtered(
-            lambda user: user.active and not user.share and self in user.company_ids
+        managers, administrators = (
+            self.env.ref(group).all_user_ids.sorted("id")
+            for group in ("sale_iused.group_iused_manager", "base.group_system")
         )
-        return managers.sorted("id")[:1] or self.env.ref("base.user_admin")
+        for users in (self.iused_responsible_id, self.iused_salesperson_id, managers, administrators):
+            if able := self._iused_colleagues(users):
+                return able[0]
+        return self.env.ref("base.user_admin")
+
+    def _iused_colleagues(self, users):
+        """Return those of some users who work at this company: others must not learn of its affairs."""
+        self.ensure_one()
+        return users.filtered(lambda user: user.active and not user.share and self in user.company_ids)

@@ -1,16 +1,17 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
 
-from odoo.addons.base.models.res_users import check_identity
-
-from ..const import KEY_SCOPE
 from ..tools import sftp
+
+SHOWN = 5  # addresses that iUsed called from
 
 
 class ResConfigSettings(models.TransientModel):
     _inherit = "res.config.settings"
 
     iused_user_id = fields.Many2one(related="company_id.iused_user_id", readonly=False)
+    iused_networks = fields.Text(related="company_id.iused_networks", readonly=False)
+    iused_seen_addresses = fields.Char(compute="_compute_iused_seen_addresses")
     iused_partner_id = fields.Many2one(related="company_id.iused_partner_id", readonly=False)
     iused_partner_lacks_vat = fields.Boolean(compute="_compute_iused_partner_lacks_vat")
     iused_warehouse_ids = fields.Many2many(related="company_id.iused_warehouse_ids", readonly=False)
@@ -22,6 +23,8 @@ class ResConfigSettings(models.TransientModel):
     iused_shortage_policy = fields.Selection(related="company_id.iused_shortage_policy", readonly=False)
     iused_withdrawn_policy = fields.Selection(related="company_id.iused_withdrawn_policy", readonly=False)
     iused_price_tolerance = fields.Float(related="company_id.iused_price_tolerance", readonly=False)
+    iused_most_orders = fields.Integer(related="company_id.iused_most_orders", readonly=False)
+    iused_most_value = fields.Monetary(related="company_id.iused_most_value", readonly=False)
     iused_salesperson_id = fields.Many2one(related="company_id.iused_salesperson_id", readonly=False)
     iused_team_id = fields.Many2one(related="company_id.iused_team_id", readonly=False)
     iused_carrier_id = fields.Many2one(related="company_id.iused_carrier_id", readonly=False)
@@ -42,6 +45,7 @@ class ResConfigSettings(models.TransientModel):
     iused_sending_stopped = fields.Char(related="company_id.iused_sending_stopped")
     iused_sending_stopped_at = fields.Datetime(related="company_id.iused_sending_stopped_at")
     iused_webhook_is_set = fields.Boolean(related="company_id.iused_webhook_is_set")
+    iused_webhook_is_lost = fields.Boolean(related="company_id.iused_webhook_is_lost")
     iused_webhook_tested_at = fields.Datetime(related="company_id.iused_webhook_tested_at")
     iused_watch_poll_hours = fields.Integer(related="company_id.iused_watch_poll_hours", readonly=False)
     iused_watch_order_days = fields.Integer(related="company_id.iused_watch_order_days", readonly=False)
@@ -79,13 +83,21 @@ class ResConfigSettings(models.TransientModel):
         for settings in self.filtered("iused_new_webhook_url"):
             # The field is closed to everybody; only administrators reach the settings.
             settings.company_id.sudo().iused_webhook_url = settings.iused_new_webhook_url.strip()
+        # What was typed would be read from the cache, by the answer to the browser.
+        self.invalidate_recordset(["iused_new_webhook_url"], flush=False)
 
     @api.depends("company_id", "iused_user_id")
     def _compute_iused_token_ids(self):
         for settings in self:
-            settings.iused_token_ids = self.env["res.users.apikeys"].search(
-                [("user_id", "=", settings.company_id.iused_user_id.id), ("scope", "=", KEY_SCOPE)]
-            )
+            keys = self.env["res.users.apikeys"]
+            settings.iused_token_ids = keys.search(keys._iused_domain(settings.company_id.iused_user_id))
+
+    @api.depends("company_id")
+    def _compute_iused_seen_addresses(self):
+        for settings in self:
+            # An administrator need not be a user of iUsed's log.
+            exchanges_sudo = self.env["iused.exchange"].sudo()
+            settings.iused_seen_addresses = ", ".join(exchanges_sudo._seen_addresses(settings.company_id)[:SHOWN])
 
     @api.depends("company_id")
     def _compute_iused_urls(self):
@@ -99,26 +111,15 @@ class ResConfigSettings(models.TransientModel):
         if not self.env.is_system():
             raise AccessError(self.env._("Only administrators can connect a company to iUsed."))
 
-    @check_identity
     def action_iused_make_token(self):
-        """Make an access token for iUsed and show it, this once.
-
-        Odoo keeps only a hash of it: neither we nor the administrator can read it again.
-        """
+        """Ask for the name and the end of an access token for iUsed, which is made then."""
         self._check_iused_administrator()
-        company = self.env.company
-        user = company._iused_ensure_user()
-        company._iused_ensure_partner()
-        # The key must be the iUsed user's and must not expire by itself, which only administrators may ask for.
-        keys_sudo = self.env["res.users.apikeys"].with_user(user).sudo()
-        key = keys_sudo._generate(KEY_SCOPE, self.env._("iUsed access token"), None)
         return {
             "type": "ir.actions.act_window",
-            "name": self.env._("Access Token for iUsed"),
-            "res_model": "res.users.apikeys.show",
-            "views": [(self.env.ref("sale_iused.res_users_apikeys_show_view_form").id, "form")],
+            "name": self.env._("New Access Token for iUsed"),
+            "res_model": "iused.token.new",
+            "views": [(False, "form")],
             "target": "new",
-            "context": {"default_key": key},
         }
 
     def action_iused_forget_webhook(self):

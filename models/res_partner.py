@@ -75,6 +75,21 @@ class ResPartner(models.Model):
         [known] = self.read(names, load=None)
         return all(known[name] == values[name] for name in names)
 
+    def _iused_describe(self):
+        """Return who and where a consumer is, in one line."""
+        self.ensure_one()
+        parts = (
+            self.name,
+            self.company_name,
+            self.street,
+            self.street2,
+            f"{self.zip or ''} {self.city or ''}".strip(),
+            self.country_id.name,
+            self.email,
+            self.phone,
+        )
+        return ", ".join(filter(None, parts))
+
     @api.model
     def _iused_prepare_consumer(self, company, address):
         country = self.env["res.country"].browse(self._iused_country_id(address.country))

@@ -1,3 +1,5 @@
+from markupsafe import Markup
+
 from odoo import api, fields, models
 from odoo.fields import Domain
 
@@ -5,31 +7,64 @@ from .iused_shipment_update import FARTHEST_FIRST, STATES
 
 
 class SaleOrder(models.Model):
-    _inherit = "sale.order"
+    _name = "sale.order"
+    _inherit = ["sale.order", "iused.guard"]
 
     iused_reference = fields.Char(
         "iUsed Reference",
         copy=False,
         readonly=True,
+        iused_own=True,
         index="trigram",
         help="iUsed's own number of this order.",
+        groups="base.group_user",
     )
-    iused_ordered_at = fields.Datetime("Ordered at iUsed", copy=False, readonly=True, prefetch="iused")
-    iused_lines_digest = fields.Char(copy=False, readonly=True, prefetch="iused")
-    iused_address_digest = fields.Char(copy=False, readonly=True, prefetch="iused")
-    iused_former_addresses = fields.Text(copy=False, readonly=True, prefetch="iused")  # their digests
+    iused_ordered_at = fields.Datetime(
+        "Ordered at iUsed", copy=False, readonly=True, iused_own=True, prefetch="iused", groups="base.group_user"
+    )
+    iused_lines_digest = fields.Char(
+        copy=False, readonly=True, iused_own=True, prefetch="iused", groups="base.group_user"
+    )
+    iused_address_digest = fields.Char(
+        copy=False, readonly=True, iused_own=True, prefetch="iused", groups="base.group_user"
+    )
+    # The digests of those before.
+    iused_former_addresses = fields.Text(
+        copy=False, readonly=True, iused_own=True, prefetch="iused", groups="base.group_user"
+    )
+    # Nothing is decided by it, and a consumer may ask for it to be forgotten: sales may write it.
     iused_note = fields.Text(
         "Consumer's Remark",
         copy=False,
         readonly=True,
         prefetch="iused",
         help="It is on the deliveries, for who packs.",
+        groups="base.group_user",
     )
     iused_to_confirm = fields.Boolean(
-        "To Be Confirmed Later", copy=False, readonly=True, prefetch="iused", index="btree_not_null"
+        "To Be Confirmed Later",
+        copy=False,
+        readonly=True,
+        iused_own=True,
+        prefetch="iused",
+        index="btree_not_null",
+        groups="base.group_user",
     )
-    iused_update_ids = fields.One2many("iused.shipment.update", "order_id", string="Shipment Updates")
-    iused_update_count = fields.Integer(compute="_compute_iused_update_count", compute_sudo=True)
+    iused_beyond_limit = fields.Boolean(
+        "Beyond iUsed's Limit",
+        copy=False,
+        readonly=True,
+        iused_own=True,
+        prefetch="iused",
+        groups="base.group_user",
+        help="It came when more orders had come from iUsed within 24 hours than the settings allow.",
+    )
+    iused_update_ids = fields.One2many(
+        "iused.shipment.update", "order_id", string="Shipment Updates", groups="base.group_user"
+    )
+    iused_update_count = fields.Integer(
+        compute="_compute_iused_update_count", compute_sudo=True, groups="base.group_user"
+    )
     iused_shipment_state = fields.Selection(
         STATES,
         string="iUsed Shipment",
@@ -37,12 +72,15 @@ class SaleOrder(models.Model):
         compute_sudo=True,  # whoever sees the order may know, without rights on the outbox
         search="_search_iused_shipment_state",
         help="What iUsed knows of this order's shipments: the update that is farthest from being told.",
+        groups="base.group_user",
     )
 
     _iused_reference_unique = models.UniqueIndex(
         "(company_id, iused_reference) WHERE iused_reference IS NOT NULL",
         "There already is an order with this iUsed reference.",
     )
+    # What came within 24 hours is summed up for a limit.
+    _iused_received = models.Index("(company_id, create_date) WHERE iused_reference IS NOT NULL")
     # The feed counts them with each poll; there are few.
     _iused_quotations = models.Index("(company_id) WHERE iused_reference IS NOT NULL AND state IN ('draft', 'sent')")
 
@@ -79,7 +117,8 @@ class SaleOrder(models.Model):
     def write(self, vals):
         """The warehouse that a person chooses delivers all of the order."""
         if "warehouse_id" in vals:
-            self.order_line.filtered("iused_warehouse_id").iused_warehouse_id = False
+            # Whoever may choose it may not write our own field.
+            self.sudo().order_line.filtered("iused_warehouse_id").iused_warehouse_id = False
         return super().write(vals)
 
     def _action_cancel(self):
@@ -126,6 +165,8 @@ class SaleOrder(models.Model):
         domain = super()._search_display_name(operator, value)
         if operator in Domain.NEGATIVE_OPERATORS:
             return domain
+        if not self._has_field_access(self._fields["iused_reference"], "read"):
+            return domain  # customers look their own orders up
         return Domain(domain) | Domain("iused_reference", operator, value)
 
     # What the inbox asks of an order ---------------------------------------------------------------------------------
@@ -146,6 +187,8 @@ class SaleOrder(models.Model):
             # Odoo would ask for the deliveries' address to be changed by hand; that is done here.
             self.with_context(mail_activity_automation_skip=True).partner_shipping_id = consumer
             self._iused_adapt_taxes(former, position)
+            if self.state == "sale":  # whoever confirms a quotation sees where it goes
+                self._iused_tell_moved(former)
         elif not moves and not purchases:
             return
         moves.partner_id = consumer
@@ -153,7 +196,41 @@ class SaleOrder(models.Model):
             picking._iused_change_consumer(self, consumer)
         for purchase in purchases:
             self._iused_readdress(purchase, consumer)
-        self.message_post(body=self.env._("iUsed changed the delivery address: %s", consumer.display_name))
+        self.message_post(
+            body=self.env._(
+                "iUsed changed the delivery address, from %(before)s to %(now)s.",
+                before=former._iused_describe(),
+                now=consumer._iused_describe(),
+            )
+        )
+
+    def _iused_tell_moved(self, former):
+        """Tell that a confirmed order goes elsewhere: by this a thief of the key would have goods sent to himself.
+
+        One activity, which says the address that the order was confirmed with and each one since.
+
+        :param former: the consumer until now
+        """
+        troubles = self.env["iused.trouble"]
+        consumer = self.partner_shipping_id
+        told = troubles._find_told("address", self, "")
+        for activity in told:
+            env = self.with_context(lang=activity.user_id.lang).env
+            line = troubles._to_html(env._("Then: %s", consumer.with_env(env)._iused_describe()))
+            activity.note = (activity.note or Markup()) + line
+        if not told:
+            troubles._tell(
+                "address",
+                self,
+                lambda env: self._iused_describe_move(
+                    env,
+                    env._("Before: %s", former.with_env(env)._iused_describe()),
+                    env._("Now: %s", consumer.with_env(env)._iused_describe()),
+                    env._(
+                        "Check it before the goods leave: who got hold of iUsed's key could have them sent elsewhere."
+                    ),
+                ),
+            )
 
     def _iused_moves_to(self, consumer):
         """Return the moves to be done that bring this order's goods to its consumer.

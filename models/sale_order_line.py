@@ -2,15 +2,26 @@ from odoo import api, fields, models
 
 
 class SaleOrderLine(models.Model):
-    _inherit = "sale.order.line"
+    _name = "sale.order.line"
+    _inherit = ["sale.order.line", "iused.guard"]
 
     iused_line_reference = fields.Char(
-        "iUsed Line", copy=False, readonly=True, help="iUsed's own number of this line.", prefetch="iused"
+        "iUsed Line",
+        copy=False,
+        readonly=True,
+        iused_own=True,
+        help="iUsed's own number of this line.",
+        prefetch="iused",
+        groups="base.group_user",
     )
     # Which line of iUsed's order this is part of, from 1: a line that two warehouses deliver is split.
-    iused_line_number = fields.Integer(copy=False, readonly=True, prefetch="iused")
+    iused_line_number = fields.Integer(
+        copy=False, readonly=True, iused_own=True, prefetch="iused", groups="base.group_user"
+    )
     # Where the line's pieces were found, if that is not the order's warehouse.
-    iused_warehouse_id = fields.Many2one("stock.warehouse", copy=False, readonly=True, prefetch="iused")
+    iused_warehouse_id = fields.Many2one(
+        "stock.warehouse", copy=False, readonly=True, iused_own=True, prefetch="iused", groups="base.group_user"
+    )
 
     iused_left_at = fields.Datetime(
         "Left On",
@@ -25,10 +36,14 @@ class SaleOrderLine(models.Model):
         string="iUsed Fee",
         copy=False,
         readonly=True,
+        iused_own=True,
         prefetch="iused",
+        groups="base.group_user",
     )
-    iused_reference = fields.Char(related="order_id.iused_reference")
-    iused_serial_numbers = fields.Char("Serial Numbers", compute="_compute_iused_serial_numbers")
+    iused_reference = fields.Char(related="order_id.iused_reference", groups="base.group_user")
+    iused_serial_numbers = fields.Char(
+        "Serial Numbers", compute="_compute_iused_serial_numbers", groups="base.group_user"
+    )
 
     # Billing needs what is to be invoiced of few orders among many that are.
     _iused_to_invoice = models.Index(

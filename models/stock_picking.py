@@ -14,14 +14,18 @@ class StockPicking(models.Model):
         compute_sudo=True,  # as below
         search="_search_iused_reference",
         help="iUsed's own number of the order; several where the delivery is for several orders.",
+        groups="base.group_user",
     )
     iused_note = fields.Text(
         "Consumer's Remark",
         compute="_compute_iused_note",
         compute_sudo=True,  # as below
         help="What the consumer asks of who packs or delivers.",
+        groups="base.group_user",
     )
-    iused_update_ids = fields.One2many("iused.shipment.update", "picking_id", string="iUsed Shipment Updates")
+    iused_update_ids = fields.One2many(
+        "iused.shipment.update", "picking_id", string="iUsed Shipment Updates", groups="base.group_user"
+    )
     iused_state = fields.Selection(
         STATES,
         string="iUsed",
@@ -29,16 +33,41 @@ class StockPicking(models.Model):
         # Whoever sees the delivery may know, without rights on the outbox.
         compute_sudo=True,
         help="What iUsed knows of this delivery.",
+        groups="base.group_user",
     )
     iused_state_time = fields.Datetime(
         compute="_compute_iused_state",
         compute_sudo=True,
         help="When iUsed was told, or when the next try is.",
+        groups="base.group_user",
     )
-    iused_trouble = fields.Char("Why iUsed Does Not Know", compute="_compute_iused_state", compute_sudo=True)
+    iused_trouble = fields.Char(
+        "Why iUsed Does Not Know", compute="_compute_iused_state", compute_sudo=True, groups="base.group_user"
+    )
     iused_warning = fields.Text(
-        compute="_compute_iused_warning", compute_sudo=True, help="What iUsed will miss of this delivery."
+        compute="_compute_iused_warning",
+        compute_sudo=True,
+        help="What iUsed will miss of this delivery.",
+        groups="base.group_user",
     )
+
+    iused_moved = fields.Char(
+        "Changed Address",
+        compute="_compute_iused_moved",
+        compute_sudo=True,  # whoever packs may know, without rights on orders or the activities of others
+        groups="base.group_user",
+        help="The orders of this delivery whose address iUsed changed, until somebody has checked that.",
+    )
+
+    @api.depends("state")  # it is shown on a form alone, and read anew with it
+    def _compute_iused_moved(self):
+        """Say that an address was changed after the confirmation, until the activity about that is done."""
+        for picking in self:
+            orders = picking.state not in ("done", "cancel") and picking.move_ids.sale_line_id.order_id
+            moved = orders and orders.filtered(
+                lambda order: order.iused_reference and order.env["iused.trouble"]._find_told("address", order, "")
+            )
+            picking.iused_moved = ", ".join(moved.mapped("name")) if moved else False
 
     @api.depends("move_ids.sale_line_id.order_id.iused_reference")
     def _compute_iused_reference(self):
@@ -121,9 +150,13 @@ class StockPicking(models.Model):
         if not orders:
             return
         inside_lists = Domain.OR(Domain("serial_number", "like", serial) for serial in orders)
+        # What other companies told is theirs, also of a device that came from them.
         told = lines.env["iused.shipment.update"].search(
-            (Domain("grouping", "=", "device") & Domain("serial_number", "in", list(orders)))
-            | (Domain("grouping", "=", "delivery") & inside_lists)
+            Domain("company_id", "=", self.company_id.id)
+            & (
+                (Domain("grouping", "=", "device") & Domain("serial_number", "in", list(orders)))
+                | (Domain("grouping", "=", "delivery") & inside_lists)
+            )
         )
         left = {update: update._move_lines() for update in told._find_live()}
         back = lines.browse().union(*left.values())._iused_came_back()
@@ -149,7 +182,11 @@ class StockPicking(models.Model):
 
     def _iused_quiet(self):
         """Return the deliveries of which Odoo itself tells the consumer nothing, as iUsed tells it all."""
-        return self.filtered(lambda picking: not picking.company_id.iused_notify_consumers and picking.iused_reference)
+        # A subcontractor moves goods in the portal, where iUsed's fields are closed.
+        quiet_sudo = self.sudo().filtered(
+            lambda picking: not picking.company_id.iused_notify_consumers and picking.iused_reference
+        )
+        return quiet_sudo.with_env(self.env)
 
     def _check_warn_sms(self):
         """Ask nothing about text messages that are not sent.

@@ -2,13 +2,19 @@
 
 import itertools
 import json
+from unittest.mock import patch
+from urllib.parse import urlsplit
 
 from odoo import Command
 from odoo.tests import HttpCase, TransactionCase
 from odoo.tests.common import _super_send
+from odoo.tools import config
 
 from ..const import KEY_SCOPE
 from ..dev.portal import Portal, sample_order
+from ..models import ir_http
+from ..tools import destination
+from ..tools.guesses import Guesses
 from ..tools.order_payload import read_order
 
 WEBHOOK = "http://127.0.0.1:9/webhook/shipment/18/SECRET-TOKEN"  # nothing listens there
@@ -39,6 +45,7 @@ class IusedCase(TransactionCase):
         cls.customers = cls.env.ref("stock.stock_location_customers")
         cls.iused_user = cls.company._iused_ensure_user()
         cls.iused_partner = cls.company._iused_ensure_partner()
+        cls.env["ir.config_parameter"].sudo().set_param(destination.PARAMETER, ", ".join(destination.LOOPBACK))
         cls.company.sudo().iused_webhook_url = WEBHOOK
         cls.env["iused.shipment.update"].search([]).unlink()
 
@@ -197,6 +204,7 @@ class IusedHttpCase(HttpCase, IusedCase):
 
     def setUp(self):
         super().setUp()
+        self.patch(ir_http, "guesses", Guesses())  # all tests call from one address
         self.portal.heal()
         self.portal.reset()
 
@@ -241,3 +249,13 @@ class IusedHttpCase(HttpCase, IusedCase):
         self.assertTrue(problem["title"] and problem["detail"])
         self.assertEqual([error["pointer"] for error in problem.get("errors", ())], list(pointers), answer.text)
         return problem
+
+
+class ProxiedMixin:
+    """Calls that come through a reverse proxy, as `proxy_mode` reads them."""
+
+    def _call_from(self, address, *args, **kwargs):
+        """Call as `_call` does, from an address that the proxy tells."""
+        headers = {"X_Forwarded_For": address, "X_Forwarded_Host": urlsplit(self.base_url()).netloc}
+        with patch.dict(config.options, {"proxy_mode": True}):
+            return self._call(*args, **headers, **kwargs)

@@ -137,8 +137,3 @@ class TestAddressChanges(IusedHttpCase):
         self.assertEqual(self._move("Groningen").status_code, 200)
         self.assertEqual(self.order.partner_shipping_id, self.before)
         self.assertProblem(self._move("Assen"), 409)
-
-    def test_addresses_remembered_of_an_order_are_few(self):
-        for number in range(25):
-            self.assertEqual(self._move(f"City {number}").status_code, 200)
-        self.assertEqual(len(self.order.iused_former_addresses.split()), 20)

@@ -2,7 +2,7 @@
 
 from odoo.exceptions import AccessDenied, AccessError, UserError
 from odoo.tests import tagged
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
 from ..const import KEY_SCOPE
 from .common import IusedHttpCase
@@ -21,7 +21,11 @@ class TestKeys(IusedHttpCase):
 
     def test_key_of_a_colleague_who_was_made_iuseds_user_opens_nothing(self):
         colleague = self._new_user("colleague", "sales_team.group_sale_manager")
-        self.company.iused_user_id = colleague
+        # As could be chosen once.
+        self.env.execute_query(
+            SQL("UPDATE res_company SET iused_user_id = %s WHERE id = %s RETURNING id", colleague.id, self.company.id)
+        )
+        self.company.invalidate_recordset()
         key = self.env["res.users.apikeys"].with_user(colleague).sudo()._generate(KEY_SCOPE, "a key", None)
         self.assertProblem(self._call("GET", "/offers", key=key), 401)
 

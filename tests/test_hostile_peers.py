@@ -73,7 +73,7 @@ class TestHostileWebhook(IusedHttpCase):
         for name in HOSTILE:
             with self.subTest(name=name), patch.object(self.registry["ir.cron"], "_commit_progress"):
                 self.portal.fail(status=302, times=1, hostile=name, pace=0.05)
-                with patch.object(iused_connection, "probe", lambda method, url: probe(method, url, (0.5, 0.5))):
+                with patch.object(iused_connection, "probe", lambda *args: probe(*args[:2], (0.5, 0.5), args[3])):
                     answer = settings.action_iused_test_webhook()["params"]
                 self.assertEqual(answer["type"], "danger")
                 self.portal.heal()

@@ -16,6 +16,8 @@ LIMITS = {
     "iused_watch_order_days": (0, 3_650),
     "iused_watch_open_hours": (0, 87_600),
     "iused_watch_offers": (0, 1_000_000),
+    "iused_most_orders": (0, 1_000_000),
+    "iused_most_value": (0, 1_000_000_000),
 }
 
 

@@ -20,6 +20,7 @@ class TestPlainSql(TransactionCase):
             "iused.exchange": [*INSERTED, "create_date"],
             "iused.shipment.update": re.findall(r"(\w+) = (?:%\(|now\(\))", WRITE_RESULT.partition("WHERE")[0]),
             "res.users.apikeys": ["iused_last_use"],
+            "iused.secret": ["company_id", "location_id", "name", "value"],
         }
         self.assertIn("state", written["iused.shipment.update"])
         self.assertIn("write_date", written["iused.shipment.update"])

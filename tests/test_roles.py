@@ -190,7 +190,7 @@ class TestRoles(IusedCase):
                 self.exchange.with_user(self.users[name]).action_process_again()
 
     def test_manager_resumes_sending_from_the_updates(self):
-        self.company.sudo()._iused_stop_sending("HTTP 403", self.company.sudo().iused_webhook_url)
+        self.company.sudo()._iused_stop_sending("HTTP 403", self.company._iused_webhook_address())
         action = self.env.ref("sale_iused.iused_resume_sending_action")
         context = {"active_model": "iused.shipment.update", "active_ids": self.update.ids, "active_id": self.update.id}
         with self.assertRaises(AccessError):

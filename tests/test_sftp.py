@@ -286,7 +286,7 @@ class TestSftp(IusedHttpCase):
             self.location.invalidate_recordset()
             self.assertEqual(self.location.state, "missing")
             for button in ("action_test", "action_upload_now"):
-                with self.assertRaisesRegex(UserError, "pip install paramiko"):
+                with self.assertRaisesRegex(UserError, "pip install -U paramiko"):
                     getattr(self.location, button)()
             self.assertFalse(self.env["res.config.settings"].create({}).iused_sftp_is_available)
             self.location.new_private_key = "cannot be checked"
@@ -337,7 +337,7 @@ class TestSftp(IusedHttpCase):
         self.location.write(
             {"new_password": "SECRET-WORD", "new_private_key": key, "new_passphrase": "SECRET-PASSPHRASE"}
         )
-        self.assertEqual(self.location.sudo().password, "SECRET-WORD")
+        self.assertEqual(self.location._prepare_target().password, "SECRET-WORD")
         administrator = self._new_user("administrator", "base.group_system")
         values = self.location.with_user(administrator).read()[0]
         self.assertTrue(values["password_is_set"] and values["private_key_is_set"] and values["passphrase_is_set"])
@@ -347,9 +347,9 @@ class TestSftp(IusedHttpCase):
                 self.location.with_user(administrator).read([name])
         self.assertNotIn("SECRET", repr(self.location.sudo()._prepare_target()))
         self.location.interval = 30
-        self.assertEqual(self.location.sudo().password, "SECRET-WORD")
+        self.assertEqual(self.location._prepare_target().password, "SECRET-WORD")
         self.location.action_forget_secrets()
-        self.assertFalse(self.location.sudo().password or self.location.sudo().private_key)
+        self.assertFalse(self.location.password_is_set or self.location.private_key_is_set)
 
     def test_private_key_that_cannot_be_used_is_refused_without_repeating_it(self):
         key = make_key(self.server.home / self.id(), passphrase="SECRET")
@@ -391,7 +391,7 @@ class TestSftp(IusedHttpCase):
             form.new_password = PASSWORD
             form.file_format = "csv"
         self.assertEqual(made.file_name, "offers.csv")
-        self.assertEqual(made.sudo().password, PASSWORD)
+        self.assertEqual(made._prepare_target().password, PASSWORD)
 
     def test_places_that_cannot_be(self):
         for values in (
@@ -418,4 +418,4 @@ class TestSftp(IusedHttpCase):
             self.env.cr.execute(query)
         self.env.invalidate_all()
         self.assertEqual(self.location.state, "off")
-        self.assertFalse(self.location.sudo().private_key or self.location.host_key)
+        self.assertFalse(self.location.private_key_is_set or self.location.host_key)

@@ -30,10 +30,7 @@ class TestRetries(IusedHttpCase):
 
     def _come_back(self):
         """The portal returns at the same address: no setting changes that would wake anybody."""
-        self.env.flush_all()
-        self.env.cr.execute(
-            "UPDATE res_company SET iused_webhook_url = %s WHERE id = %s", (self.portal.webhook_url, self.company.id)
-        )
+        self.env["iused.secret"]._put(self.company, "iused_webhook_url", self.portal.webhook_url)
         self.env.invalidate_all()
 
     # A try -----------------------------------------------------------------------------------------------------------

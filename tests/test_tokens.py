@@ -2,6 +2,7 @@
 
 from odoo import Command
 from odoo.tests import tagged
+from odoo.tools import SQL
 
 from ..const import KEY_SCOPE
 from ..hooks import uninstall_hook
@@ -11,9 +12,9 @@ from .common import IusedHttpCase
 @tagged("post_install", "-at_install")
 class TestTokens(IusedHttpCase):
     def _make_token(self):
-        settings = self.env["res.config.settings"].create({})
+        wizard = self.env["iused.token.new"].create({})
         # The password that Odoo asks for first is its own matter.
-        return type(settings).action_iused_make_token.__wrapped__(settings)["context"]["default_key"]
+        return type(wizard).action_make.__wrapped__(wizard)["context"]["default_key"]
 
     def _poll_status(self, key):
         return self._call("GET", "/offers", key=key).status_code
@@ -60,9 +61,22 @@ class TestTokens(IusedHttpCase):
         self.assertEqual(self.company.iused_user_id, self.iused_user)
         self.assertEqual(self._poll_status(self.key), 401, "what was taken away does not come back by itself")
 
-    def test_archived_employee_does_not_come_back(self):
+    def _user_from_before(self):
+        """Return an employee who is the company's iUsed user, as could be chosen once."""
         employee = self._new_user("employee", "sales_team.group_sale_manager")
-        self.company.iused_user_id = employee
+        self.env.execute_query(
+            SQL("UPDATE res_company SET iused_user_id = %s WHERE id = %s RETURNING id", employee.id, self.company.id)
+        )
+        self.company.invalidate_recordset()
+        return employee
+
+    def test_token_where_an_employee_was_iuseds_user(self):
+        self._user_from_before()
+        self.assertEqual(self._poll_status(self._make_token()), 200)
+        self.assertEqual(self.company.iused_user_id, self.iused_user)
+
+    def test_archived_employee_does_not_come_back(self):
+        employee = self._user_from_before()
         employee.active = False
         self.assertEqual(self._poll_status(self._make_token()), 200)
         self.assertFalse(employee.active)

@@ -6,6 +6,7 @@ from urllib.parse import quote
 from odoo.tests import tagged
 
 from .common import IusedHttpCase
+from .test_text_everywhere import Harmful
 
 
 @tagged("post_install", "-at_install")
@@ -101,3 +102,46 @@ class TestTours(IusedHttpCase):
         self._play("/odoo/action-sale_iused.iused_shipment_update_action", "iused_resume_stopped", login="warehouse")
         self._run_cron()
         self.assertEqual(update.state, "sent")
+
+
+@tagged("post_install", "-at_install")
+class TestTextInBrowser(Harmful):
+    LOOK = """
+        const inputs = () => [...document.querySelectorAll("input, textarea")].map((input) => input.value);
+        const isShown = () => [document.body.innerText, ...inputs()].some((text) => text.includes("<img src=x"));
+        (async () => {
+            for (let turn = 0; turn < 600 && !isShown(); turn++) {
+                await new Promise((resolve) => setTimeout(resolve, 100));
+            }
+            await new Promise((resolve) => setTimeout(resolve, 500));
+            if (!isShown()) {
+                console.error("It is not shown: " + document.body.innerText.slice(0, 500));
+            } else if (window.iusedHarm || document.querySelector("img[src='x'], .harm")) {
+                console.error("Text became an element.");
+            } else {
+                console.log("test successful");
+            }
+        })();
+    """
+
+    def test_what_comes_from_outside_is_text_on_every_screen(self):
+        admin = self.env.ref("base.user_admin")
+        admin.write({"company_ids": [(4, self.company.id)], "company_id": self.company.id, "password": "admin"})
+        self._let_harm_in()
+        self.env["ir.qweb"]._pregenerate_assets_bundles()
+        for path in (
+            f"odoo/sale.order/{self.order.id}",
+            f"odoo/sale.order/{self.quotation.id}",
+            f"odoo/stock.picking/{self.order.picking_ids[:1].id}",
+            f"odoo/iused.exchange/{self.refusal.id}",
+            f"odoo/iused.exchange/{self.poll.id}",
+            f"odoo/iused.shipment.update/{self.update.id}",
+            f"odoo/iused.sftp.location/{self.location.id}",
+            "odoo/action-sale_iused.iused_exchange_action",
+            "odoo/action-sale_iused.iused_overview_action",
+            f"iused/share/{self.company.id}",
+        ):
+            with self.subTest(path=path):
+                self.browser_js(
+                    f"/{path}", self.LOOK, ready="document.readyState === 'complete'", login="admin", timeout=120
+                )

@@ -8,8 +8,9 @@ from odoo.tests import tagged
 from .test_overview import OverviewCase
 
 
-@tagged("post_install", "-at_install")
-class TestTroublesSeen(OverviewCase):
+class TroublesCase(OverviewCase):
+    """Base of the tests of troubles: a company that is connected, and what is seen of its troubles."""
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -58,6 +59,9 @@ class TestTroublesSeen(OverviewCase):
         self.assertFalse(self._activities())
         self.assertEqual(self._page()["summary"]["kind"], "well")
 
+
+@tagged("post_install", "-at_install")
+class TestTroublesSeen(TroublesCase):
     def _ship_with(self, **values):
         """Deliver one more order; return its shipment updates with these values."""
         updates = self._ship().iused_update_ids.sudo()

@@ -1,9 +1,10 @@
 """HTTP calls with `requests` that end in time and read little, whatever the other side does. Without Odoo.
 
 The time-outs of `requests` begin anew with each byte that comes, it takes a hundred headers of 64 KiB, reads the
-body of a redirect that it does not follow, and unpacks what it was not told to. Here a call has one end, which the
-socket's time-out is set to before each wait, and a number of bytes; the connection is the place to see to both, as
-HTTP and TLS, headers and body all pass there. It takes no thread and a few microseconds for each wait.
+body of a redirect that it does not follow, unpacks what it was not told to, and connects to whatever address a name
+server gives it. Here a call has one end, which the socket's time-out is set to before each wait, a number of bytes,
+and networks beyond the public internet where it may go, none by default; the connection is the place to see to that,
+as HTTP and TLS, headers and body all pass there. It takes no thread and a few microseconds for each wait.
 """
 
 import contextlib
@@ -18,8 +19,9 @@ from http.cookiejar import DefaultCookiePolicy
 # pylint: disable=missing-return  # no model's methods
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ConnectTimeoutError, HTTPError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
+from . import destination
 from .peer import connect_within
 
 LARGEST_ANSWER = 256 * 1024  # bytes of a call's answers that are read in all, headers and those before the last too
@@ -44,9 +46,11 @@ class _Limits:
     """What is left to a call.
 
     :param timeout: seconds to connect, to read; the call has their sum
+    :ivar networks: as in `within`
     """
 
-    def __init__(self, timeout):
+    def __init__(self, timeout, networks):
+        self.networks = networks
         self._silence = timeout[1]
         self._end = time.monotonic() + sum(timeout)
         self._bytes = LARGEST_ANSWER
@@ -70,12 +74,14 @@ class _Limits:
 
 
 @contextlib.contextmanager
-def within(timeout):
+def within(timeout, networks=()):
     """Bound the one call that is made inside.
 
     :param timeout: seconds to connect, to read: as for `requests`, but in all they are the call's end
+    :param networks: where it may go beyond the public internet; see `destination.check`
+    :raises destination.DestinationRefused: by the call, before anything is sent, when it would go elsewhere
     """
-    _call.limits = _Limits(timeout)
+    _call.limits = _Limits(timeout, networks)
     try:
         yield
     finally:
@@ -86,12 +92,14 @@ def open_session(url):
     """Return a `requests.Session` for many calls to one address, each of them `within` its limits.
 
     Proxies and certificates are looked up in the environment once and not for each call, which takes longer than all
-    else on our side; a `.netrc` is not looked at. Redirects are not followed, and cookies are not kept.
+    else on our side; a `.netrc` is not looked at. Redirects are not followed, and cookies are not kept. What is called
+    without TLS is near, and not called through a proxy.
     """
     session = _Session()
     settings = session.merge_environment_settings(url, {}, None, None, None)
     session.trust_env = False
-    session.proxies, session.verify = settings["proxies"], settings["verify"]
+    session.proxies = settings["proxies"] if url.lower().startswith("https:") else {}
+    session.verify = settings["verify"]
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.headers["Accept-Encoding"] = "identity"
     for scheme in ("http://", "https://"):
@@ -107,6 +115,8 @@ def read_body(response):
     :param response: a `requests.Response` that was not read yet
     """
     body = b""
+    # Without it nothing is made ready to unpack, thousandfold where the header says so and the library is an old one.
+    response.raw.headers.discard("Content-Encoding")
     with contextlib.suppress(HTTPError, http.client.HTTPException, OSError, ValueError, AttributeError):
         for piece in response.raw.stream(LARGEST_BODY, decode_content=False):
             body += piece
@@ -124,26 +134,26 @@ class _Session(requests.Session):
 class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args, **kwargs):
         result = super().init_poolmanager(*args, **kwargs)
-        _bound(self.poolmanager)
+        _bound(self.poolmanager, _Connection)
         return result
 
     def proxy_manager_for(self, *args, **kwargs):
-        return _bound(super().proxy_manager_for(*args, **kwargs))
+        return _bound(super().proxy_manager_for(*args, **kwargs), _ProxiedConnection)
 
 
-def _bound(manager):
+def _bound(manager, kind):
     """Let a manager of connections make bounded ones; one for a proxy has connections of other kinds."""
     manager.pool_classes_by_scheme = {
-        scheme: _bounded_pool(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
+        scheme: _bounded_pool(pool, kind) for scheme, pool in manager.pool_classes_by_scheme.items()
     }
     return manager
 
 
 @functools.cache
-def _bounded_pool(pool):
+def _bounded_pool(pool, kind):
     if issubclass(pool.ConnectionCls, _Connection):
         return pool
-    connection = type(f"Bounded{pool.ConnectionCls.__name__}", (_Connection, pool.ConnectionCls), {})
+    connection = type(f"Bounded{pool.ConnectionCls.__name__}", (kind, pool.ConnectionCls), {})
     return type(f"Bounded{pool.__name__}", (pool,), {"ConnectionCls": connection})
 
 
@@ -161,16 +171,33 @@ class _Connection:
     def _new_conn(self):
         limits = _call.limits
         try:
-            sock = connect_within(limits.seconds(), super()._new_conn)
+            connect = functools.partial(self._connect, limits.networks, super()._new_conn)
+            sock = connect_within(limits.seconds(), connect)
         except TimeoutError as error:
             raise ConnectTimeoutError(self, "It took too long to connect.") from error
+        except (OSError, UnicodeError) as error:  # the latter for a name that cannot be one
+            raise NewConnectionError(self, "The host could not be reached.") from error
         sock.settimeout(min(self.timeout, limits.seconds()))  # for TLS, which begins next
         return sock
+
+    def _connect(self, networks, _library):
+        return destination.connect(self._dns_host, self.port, self.timeout, networks, self.socket_options or ())
 
     def send(self, data):
         if self.sock:
             _call.limits.arm(self.sock)
         return super().send(data)
+
+
+class _ProxiedConnection(_Connection):
+    """One through a proxy that the server's administrator named in the environment.
+
+    It looks names up in our stead, and guards what lies behind it; we may know no names that are not ours.
+    """
+
+    def _connect(self, networks, library):
+        destination.check_literal(self._tunnel_host or self.host, networks)
+        return library()
 
 
 class _Reader(io.RawIOBase):

@@ -72,7 +72,7 @@ def document(base_url, version, company_name, shipment, offer=None):
                     "summary": "This document",
                     "responses": {
                         "200": {"description": "This document.", "content": {JSON: {"schema": {"type": "object"}}}},
-                        "401": _problem("no key, or not a valid one"),
+                        **_not_let_in(),
                     },
                 }
             },
@@ -157,7 +157,7 @@ def _get_offers(offer):
             },
             "304": {"description": "The feed is as it was."},
             "400": _problem("parameters that cannot be used, each by its name"),
-            "401": _problem("no key, or not a valid one"),
+            **_not_let_in(),
         },
     }
 
@@ -218,13 +218,24 @@ def _push(operation, offer, named=False):
         "responses": {
             **answers,
             "400": _problem("not JSON, or of too many values or too long names, or too long a key"),
-            "401": _problem("no key, or not a valid one"),
+            **_not_let_in(),
             "404": _problem("a cancellation of an order that is not known"),
-            "409": _problem("known with other lines or a newer address, cancelled, shipped already, or out of stock"),
+            "409": _problem(
+                "known with other lines, a newer address or too many, cancelled, shipped already, or out of stock"
+            ),
             "413": _problem("longer than 1 MiB"),
             "415": _problem("another Content-Type than JSON, or a Content-Encoding"),
             "422": _problem("fields that are missing or cannot be read, a SKU not known or offered, another currency"),
         },
+    }
+
+
+def _not_let_in():
+    """Return the answers to who is not let in, which are the same on every route."""
+    return {
+        "401": _problem("no key, or not a valid one"),
+        "403": _problem("a good key, from an address that the refurbisher does not list"),
+        "429": _problem("too many calls without a valid key from this address; Retry-After says how long to wait"),
     }
 
 
@@ -237,7 +248,7 @@ def _get_order():
                 "description": "The order, with what has shipped.",
                 "content": {JSON: {"schema": _reference("OrderDetails")}},
             },
-            "401": _problem("no key, or not a valid one"),
+            **_not_let_in(),
             "404": _problem("the order is not known"),
         },
     }

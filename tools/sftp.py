@@ -4,6 +4,7 @@ import base64
 import contextlib
 import errno
 import hashlib
+import inspect
 import io
 import logging
 import posixpath
@@ -12,8 +13,12 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from . import destination
 from .peer import clean, connect_within
 
+# Strict key exchange came with it: without, somebody on the way can take messages out of the beginning of a connection
+# (Terrapin, CVE-2023-48795). A distribution's older version may have got it, too.
+LEAST_PARAMIKO = "3.4"
 CONNECT_TIMEOUT = 10  # seconds
 BANNER_TIMEOUT = 15  # seconds until the server greets, and again until keys are agreed on
 AUTH_TIMEOUT = 30  # seconds
@@ -73,6 +78,11 @@ def _lt(text):
 
 
 UNEXPECTED = _lt("Unexpected error: %(kind)s")
+NOT_PUBLIC = _lt(
+    "The host has the address %(address)s, which is not on the public internet. If that is right, name its network in"
+    " the system parameter %(parameter)s."
+)
+LOST = _lt("The password or private key cannot be read any more: enter it again.")
 
 
 class SftpError(Exception):
@@ -108,6 +118,7 @@ class Target:
 
     :ivar private_key: in PEM or OpenSSH's format; None to log in with the password alone
     :ivar host_key: the pinned key, as "type base64"
+    :ivar networks: where the host may be beyond the public internet; see `destination.check`
     """
 
     host: str
@@ -119,6 +130,7 @@ class Target:
     password: str | None = field(default=None, repr=False)
     private_key: str | None = field(default=None, repr=False)
     passphrase: str | None = field(default=None, repr=False)
+    networks: tuple = ()
 
     @property
     def path(self):
@@ -131,12 +143,12 @@ class Target:
 
 
 def is_available():
-    """Return whether paramiko is installed."""
+    """Return whether paramiko is installed, in a version that is safe: see `LEAST_PARAMIKO`."""
     try:
-        import paramiko  # noqa: F401 - optional
+        import paramiko
     except ImportError:
         return False
-    return True
+    return "strict_kex" in inspect.signature(paramiko.Transport.__init__).parameters
 
 
 def fingerprint(host_key):
@@ -162,13 +174,14 @@ def read_private_key(text, passphrase=None):
     raise SftpError(_lt("The private key cannot be read: OpenSSH's format is needed, and its right passphrase."))
 
 
-def fetch_host_key(host, port, pinned=None):
+def fetch_host_key(host, port, pinned=None, networks=()):
     """Return the key that a server shows, as "type base64", without logging in.
 
     :param pinned: the key that was accepted, whose kind is asked for first
+    :param networks: as in `Target`
     :raises SftpError: where there is no server, or no sound one
     """
-    with _described(), _negotiated(host, port, TEST_TIMEOUT, pinned) as transport:
+    with _described(), _negotiated(host, port, TEST_TIMEOUT, pinned, networks=networks) as transport:
         return _shown_key(transport)
 
 
@@ -241,7 +254,7 @@ def _session(target, seconds, size=0):
     """
     import paramiko
 
-    with _negotiated(target.host, target.port, seconds, target.host_key, size) as transport:
+    with _negotiated(target.host, target.port, seconds, target.host_key, size, target.networks) as transport:
         if (shown := _shown_key(transport)) != target.host_key:
             raise HostKeyChanged(shown)
         with _given_up_after(SESSION_TIMEOUT, transport):
@@ -268,7 +281,7 @@ def _log_in(transport, target):
 
 
 @contextlib.contextmanager
-def _negotiated(host, port, seconds, pinned=None, size=0):
+def _negotiated(host, port, seconds, pinned=None, size=0, networks=()):
     """Give a `Transport` that agreed on keys, but is not logged in. It is closed after so many seconds.
 
     :param pinned: the host key that is expected: of the several that a server may have, it shows that kind first
@@ -277,7 +290,7 @@ def _negotiated(host, port, seconds, pinned=None, size=0):
     import paramiko
 
     end = time.monotonic() + seconds
-    sock = connect_within(seconds, lambda: socket.create_connection((host, port), CONNECT_TIMEOUT))
+    sock = connect_within(seconds, lambda: destination.connect(host, port, CONNECT_TIMEOUT, networks))
     sock = _BoundedSocket(fileno=sock.detach())
     sock.left = LARGEST_TALK + size * BYTES_PER_BYTE
     try:
@@ -395,6 +408,8 @@ def _described():
         yield
     except SftpError:
         raise
+    except destination.DestinationRefused as error:
+        raise SftpError(NOT_PUBLIC, address=error.address, parameter=destination.PARAMETER) from error
     except paramiko.SSHException as error:
         raise _describe_ssh(error) from error
     except (OSError, EOFError, ValueError) as error:

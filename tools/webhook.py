@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import requests
 
+from . import destination
 from .bounded_http import open_session, read_body, within
 from .masking import Mask
 from .peer import clean
@@ -70,11 +71,13 @@ class Webhook:
 
     :param str url: the webhook's address, a secret: it appears in no text that this module returns
     :param str method: POST, PUT or PATCH
+    :param networks: where it may be beyond the public internet; see `destination.check`
     """
 
-    def __init__(self, url, method="POST"):
+    def __init__(self, url, method="POST", networks=()):
         self._url = url
         self._method = method
+        self._networks = networks
         self._mask = Mask(url)
         self._session = open_session(url)
         self._call = None
@@ -107,7 +110,7 @@ class Webhook:
         :return: the answer's status, reason, body and `Retry-After`, in its own words
         """
         with (
-            within(TIMEOUT),
+            within(TIMEOUT, self._networks),
             self._session.send(
                 self._prepare(body, event_id), timeout=TIMEOUT, allow_redirects=False, stream=True
             ) as response,
@@ -142,27 +145,30 @@ class Probe:
     :ivar status: the HTTP status, or 0 without an answer
     :ivar allowed: the methods that the answer's `Allow` names; empty where it names none
     :ivar media_type: of the answer, without its parameters
-    :ivar trouble: why there was no answer: timeout, certificate or connection
+    :ivar trouble: why there was no answer: timeout, certificate, destination or connection
+    :ivar address: which the host has and must not, in the third case
     """
 
     status: int = 0
     allowed: frozenset = frozenset()
     media_type: str = ""
     trouble: str = ""
+    address: str = ""
 
 
-def probe(method, url, timeout=TIMEOUT):
+def probe(method, url, timeout=TIMEOUT, networks=()):
     """Ask an address for an answer, by a safe method (RFC 9110, section 9.2.1) and without a body.
 
     Never raises for what the network or the other side does.
 
     :param str url: may be a secret: it is not repeated
     :param timeout: seconds to connect, to read; it takes no longer than both
+    :param networks: as for `Webhook`
     :rtype: Probe
     """
     try:
         with (
-            within(timeout),
+            within(timeout, networks),
             open_session(url) as session,
             session.request(
                 method,
@@ -179,6 +185,8 @@ def probe(method, url, timeout=TIMEOUT):
         return Probe(trouble="timeout")
     except requests.exceptions.SSLError:
         return Probe(trouble="certificate")
+    except destination.DestinationRefused as error:
+        return Probe(trouble="destination", address=error.address)
     except Exception:  # noqa: BLE001 - see `Webhook.send`
         return Probe(trouble="connection")
 
@@ -236,6 +244,11 @@ def _seconds(retry_after):
 
 def _describe(error):
     """Say what kept a call from being answered. The library's own words would repeat the address."""
+    if isinstance(error, destination.DestinationRefused):
+        return (
+            f"The webhook's host has the address {error.address}, which is not on the public internet. If that is"
+            f" right, name its network in the system parameter {destination.PARAMETER}."
+        )
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return f"iUsed could not be reached within {TIMEOUT[0]} seconds."
     if isinstance(error, requests.exceptions.Timeout):

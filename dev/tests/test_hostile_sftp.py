@@ -12,7 +12,7 @@ import addon_tools
 import pytest
 from hostile_ssh import HOSTILE, WORDS, HostileSsh
 
-sftp = addon_tools.load("sftp")
+sftp, destination = addon_tools.load("sftp"), addon_tools.load("destination")
 
 MOST_MEMORY = 4 * 1024  # KiB
 HANGS = 25  # seconds after which a call is taken to go on for ever; ours are to end after one
@@ -34,7 +34,7 @@ target = sftp.Target(**json.loads(sys.argv[2]))
 calls = {
     "upload": lambda: sftp.upload(target, io.BytesIO(b"[]"), 60),
     "probe": lambda: sftp.probe(target),
-    "fetch": lambda: sftp.fetch_host_key(target.host, target.port),
+    "fetch": lambda: sftp.fetch_host_key(target.host, target.port, networks=target.networks),
 }
 before = peak()
 kind, text = "", ""
@@ -65,6 +65,7 @@ def target_of(server, **values):
         "file_name": "offers.json",
         "host_key": server.host_key,
         "password": "secret",
+        "networks": destination.LOOPBACK,
         **values,
     }
 

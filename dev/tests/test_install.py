@@ -68,8 +68,8 @@ result = True
 # After another installation: a new token, and what it opens.
 INSTALL_AGAIN = """
 env["ir.module.module"].search([("name", "=", "sale_iused")]).button_immediate_install()
-settings = env["res.config.settings"].create({})
-key = type(settings).action_iused_make_token.__wrapped__(settings)["context"]["default_key"]
+wizard = env["iused.token.new"].create({})
+key = type(wizard).action_make.__wrapped__(wizard)["context"]["default_key"]
 env.cr.commit()
 user = env["res.users"].browse(env["res.users.apikeys"]._check_credentials(scope="iused", key=key))
 result = {"login": user.login, "is_ours": user == env.company.iused_user_id, "company": env.company.id}

@@ -13,7 +13,7 @@ import pytest
 
 from sshd import Sshd, Throttle, find, make_key, why_no_passwords
 
-sftp = addon_tools.load("sftp")
+sftp, destination = addon_tools.load("sftp"), addon_tools.load("destination")
 
 OLD, NEW = b"[]\n", b'[{"sku": "NEW"}]\n'
 PASSWORD = "correct horse é"
@@ -59,6 +59,7 @@ def target_of(server, **values):
             "file_name": "offers.json",
             "host_key": server.host_key,
             "private_key": server.client_key,
+            "networks": destination.LOOPBACK,
             **values,
         }
     )
@@ -128,7 +129,7 @@ def test_changed_host_key_gets_nothing(server, kind):
     error = refuse(server, "another host key", host_key=pinned)
     assert isinstance(error, sftp.HostKeyChanged)
     assert error.host_key == server.host_key
-    assert sftp.fetch_host_key("127.0.0.1", server.port) == server.host_key
+    assert sftp.fetch_host_key("127.0.0.1", server.port, networks=destination.LOOPBACK) == server.host_key
     upload(server, host_key=error.host_key)
 
 
@@ -142,7 +143,7 @@ def test_server_with_several_keys_is_known_by_the_pinned_one(tmp_path):
         server.start()
         pinned = " ".join((tmp_path / "rsa.pub").read_text().split()[:2])
         upload(server, host_key=pinned)
-        assert sftp.fetch_host_key("127.0.0.1", server.port, pinned) == pinned
+        assert sftp.fetch_host_key("127.0.0.1", server.port, pinned, destination.LOOPBACK) == pinned
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ registry.category("web_tour.tours").add("iused_connect", {
             trigger: "[data-step='token'][data-done='0'] button",
             run: "click",
         },
+        { content: "Make it", trigger: ".modal button[name='action_make']", run: "click" },
         ...confirmIdentity,
         {
             content: "Copy the token",

@@ -40,6 +40,16 @@ registry.category("web_tour.tours").add("iused_make_token", {
             trigger: "button[name='action_iused_make_token']",
             run: "click",
         },
+        {
+            content: "Give it a name",
+            trigger: ".modal [name='name'] input",
+            run: "edit Acceptance",
+        },
+        {
+            content: "Make it",
+            trigger: ".modal button[name='action_make']",
+            run: "click",
+        },
         ...confirmIdentity,
         {
             content: "The token is shown",
@@ -48,7 +58,7 @@ registry.category("web_tour.tours").add("iused_make_token", {
         closeToken,
         {
             content: "The token is listed",
-            trigger: "body:not(:has(.modal)) [name='iused_token_ids'] .o_kanban_record:contains('Not used yet')",
+            trigger: "body:not(:has(.modal)) [name='iused_token_ids'] .o_kanban_record:contains('Acceptance'):contains('Not used yet')",
         },
     ],
 });
