@@ -1,16 +1,19 @@
 """What people do in the web client, in a real browser."""
 
+from datetime import timedelta
 from unittest import SkipTest
 from urllib.parse import quote
 
+from freezegun import freeze_time
+
+from odoo import fields
 from odoo.tests import tagged
 
 from .common import IusedHttpCase
 from .test_text_everywhere import Harmful
 
 
-@tagged("post_install", "-at_install")
-class TestTours(IusedHttpCase):
+class TourCase(IusedHttpCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -24,6 +27,9 @@ class TestTours(IusedHttpCase):
         except SkipTest as error:  # Odoo skips where the browser does not start; that nothing was seen is no success
             self.fail(f"The browser does not start: {error}")
 
+
+@tagged("post_install", "-at_install")
+class TestTours(TourCase):
     def test_overview_leads_from_nothing_to_all_is_well(self):
         company = self._make_company("New refurbisher")
         admin = self.env.ref("base.user_admin")
@@ -102,6 +108,41 @@ class TestTours(IusedHttpCase):
         self._play("/odoo/action-sale_iused.iused_shipment_update_action", "iused_resume_stopped", login="warehouse")
         self._run_cron()
         self.assertEqual(update.state, "sent")
+
+
+@tagged("post_install", "-at_install")
+class TestAccountant(TourCase):
+    """The tours of who invoices, without rights on sales."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env["account.chart.template"].try_loading("nl", cls.company, install_demo=False)
+        cls.phone = cls._make_phone("PHONE", 9)
+        cls.accountant = cls._new_user("accountant", "account.group_account_invoice")
+
+    def _ship_last_month(self, pieces):
+        end = fields.Date.today().replace(day=1) - timedelta(days=1)
+        with freeze_time(f"{end} 10:00:00"):
+            return [self._ship() for _piece in range(pieces)]
+
+    def test_accountant_invoices_a_month(self):
+        orders = self.env["sale.order"].union(*(picking.sale_id for picking in self._ship_last_month(3)))
+        self._play("/odoo/action-sale_iused.iused_to_invoice_action", "iused_invoice_month", login="accountant")
+        self.assertEqual(len(orders.invoice_ids), 1)
+        self.assertEqual(orders.invoice_ids.amount_untaxed, 3 * 199)
+
+    def test_accountant_reconciles_a_statement_with_three_differences(self):
+        same, price, _ours = self._ship_last_month(3)
+        rows = [
+            "Order;IMEI;Bedrag",
+            f"{same.sale_id.iused_reference};{same.move_line_ids.lot_id.name};199,00",
+            f"{price.sale_id.name};{price.move_line_ids.lot_id.name};189,00",
+            "IU-STRANGE;356938035643809;199,00",
+        ]
+        cookies = {"statement": quote("\n".join(rows), safe="")}
+        action = "/odoo/action-sale_iused.iused_statement_period_action"
+        self._play(action, "iused_compare_statement", login="accountant", cookies=cookies)
 
 
 @tagged("post_install", "-at_install")
