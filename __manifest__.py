@@ -7,7 +7,19 @@
     "license": "LGPL-3",
     "depends": ["sale_stock", "stock_delivery", "phone_validation"],
     "external_dependencies": {
-        "python": ["babel", "cryptography", "phonenumbers", "python-stdnum", "requests", "urllib3", "werkzeug"],
+        "python": [
+            "babel",
+            "cryptography",
+            "markupsafe",
+            "openpyxl",
+            "phonenumbers",
+            "python-stdnum",
+            "pytz",
+            "requests",
+            "urllib3",
+            "werkzeug",
+            "xlsxwriter",
+        ],
     },
     "data": [
         "security/iused_groups.xml",

@@ -206,7 +206,7 @@ class ResCompany(models.Model):
         groups="base.group_user",
     )
     # What the columns of iUsed's own statement are called, by what they hold.
-    iused_statement_columns = fields.Json(prefetch="iused", groups="account.group_account_invoice")
+    iused_statement_columns = fields.Json(prefetch="iused", groups="base.group_user")
     iused_invoice_automatically = fields.Boolean(
         "Invoice iUsed When Delivered",
         help="Each order is invoiced by itself once all of it left. Off: the invoices of a period are made at once.",

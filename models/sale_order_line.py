@@ -27,7 +27,9 @@ class SaleOrderLine(models.Model):
         "Left On",
         copy=False,
         readonly=True,
+        iused_own=True,
         prefetch="iused",
+        groups="base.group_user",
         help="When goods of this line last left for the consumer.",
     )
     # What iUsed keeps back of each order, or of each device.

@@ -231,7 +231,8 @@ class TestColleagues(RpcCase):
     def test_plain_employee_does_nothing_by_our_methods(self):
         """Every method without an underscore can be called, whatever the screens offer."""
         self.env["iused.sftp.location"].create({"company_id": self.company.id})
-        self.env["iused.mapping.test"].create({})
+        for model in ("iused.mapping.test", "iused.invoice.period", "iused.statement.period"):
+            self.env[model].create({})
         self.env["iused.shipment.serial"].create({"update_id": self.update.id, "serial_number": "x"})
         self.env["portal.wizard"].create({"partner_ids": self.iused_partner.ids})
         self.authenticate("employee", "employee")
