@@ -123,13 +123,16 @@ export class IusedReturnDesk extends Component {
     /** Do what was typed or scanned. */
     async enter(text) {
         const { step, device } = this.state;
+        const isOk = !text || text.toUpperCase() === "OK";
         if (step === "replacement") {
-            if (text) {
+            if (text.toUpperCase() === "X") {
+                this.state.step = "number"; // no exchange after all
+            } else if (!isOk) {
                 Object.assign(this.state, { replacement: text, step: "tracking" });
             }
         } else if (step === "tracking") {
-            Object.assign(this.state, { tracking: text, step: "exchange" });
-        } else if (!text || text.toUpperCase() === "OK") {
+            Object.assign(this.state, { tracking: isOk ? "" : text, step: "exchange" });
+        } else if (isOk) {
             if (device) {
                 await this.confirm();
             }

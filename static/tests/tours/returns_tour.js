@@ -64,6 +64,12 @@ registry.category("web_tour.tours").add("iused_returns_desk", {
             content: "It asks for the other one",
             trigger: "main[data-step='replacement']",
         },
+        scan("Not after all", "X"),
+        {
+            content: "It would be taken back again",
+            trigger: "main[data-step='number'] .o_iused_confirm",
+        },
+        scan("Exchange it all the same", "X"),
         scan("One that is not there", "356938035643809"),
         scan("Its tracking reference", "3SNO"),
         scan("Do it", ""),
