@@ -36,7 +36,19 @@ SCREENS = {
     "updates": ("warehouse", "/odoo/action-sale_iused.iused_shipment_update_action", ""),
     "update": ("warehouse", "/odoo/iused.shipment.update/{update}", ""),
     "delivery": ("warehouse", "/odoo/stock.picking/{picking}", ""),
+    "return-desk": (
+        "warehouse",
+        "/odoo/action-sale_iused.iused_return_desk_action",
+        """
+        const field = document.querySelector("#iused_return_input");
+        field.value = "S00001";
+        field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true }));
+        """,
+    ),
+    "returns": ("admin", "/odoo/action-sale_iused.iused_return_report_action", ""),
 }
+
+READY = ".o_action_manager .o_view_controller, .o_iused_overview, .o_iused_return_desk"
 
 
 # Those of the addon's page in Odoo Apps, which `static/description/index.html` shows.
@@ -146,7 +158,7 @@ def take(browser, run, ids, name, path, size):
         "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 700
     )
     browser.call("Page.navigate", url=run["base_url"] + address.format(**ids))
-    browser.wait_until("!!document.querySelector('.o_action_manager .o_view_controller, .o_iused_overview')")
+    browser.wait_until(f"!!document.querySelector('{READY}')")
     if script:
         browser.run(script)
     browser.picture(path, width, height)

@@ -39,6 +39,8 @@ LIMITS = {
     "iused_watch_offers": (0, 1_000_000),
     "iused_most_orders": (0, 1_000_000),
     "iused_most_value": (0, 1_000_000_000),
+    "iused_withdrawal_days": (0, 3_650),
+    "iused_warranty_months": (0, 120),
 }
 
 
@@ -213,6 +215,54 @@ class ResCompany(models.Model):
     iused_invoice_automatically = fields.Boolean(
         "Invoice iUsed When Delivered",
         help="Each order is invoiced by itself once all of it left. Off: the invoices of a period are made at once.",
+        prefetch="iused",
+        groups="base.group_user",
+    )
+    # What the returns desk says of a device, and where it may go. 0 means that there are no such terms.
+    iused_withdrawal_days = fields.Integer(
+        "Withdrawal (days)",
+        default=14,
+        help="For so many days after it left, the desk says that a consumer may withdraw. The law's 14 days begin "
+        "when the consumer has the goods.",
+        prefetch="iused",
+        groups="base.group_user",
+    )
+    iused_warranty_months = fields.Integer(
+        "Warranty (months)",
+        default=24,
+        help="For so many months after it left, the desk says that a device is under warranty.",
+        prefetch="iused",
+        groups="base.group_user",
+    )
+    iused_quarantine_location_id = fields.Many2one(
+        "stock.location",
+        string="iUsed Quarantine",
+        ondelete="restrict",
+        domain="[('usage', '=', 'internal'), ('company_id', '=', id)]",
+        help="Where devices that came back wait to be looked at. They are not for sale there.",
+        prefetch="iused",
+        groups="base.group_user",
+    )
+    iused_repair_location_id = fields.Many2one(
+        "stock.location",
+        string="iUsed Repair",
+        ondelete="restrict",
+        domain="[('usage', '=', 'internal'), ('company_id', '=', id)]",
+        help="Where devices that came back are mended. They are not for sale there.",
+        prefetch="iused",
+        groups="base.group_user",
+    )
+    iused_tell_exchanges = fields.Boolean(
+        "Tell iUsed of Exchanges",
+        help="A device that replaces another is told to iUsed, as a correction. Only where iUsed has agreed to that.",
+        prefetch="iused",
+        groups="base.group_user",
+    )
+    iused_grade_attribute_id = fields.Many2one(
+        "product.attribute",
+        string="Attribute of the Grade",
+        ondelete="set null",
+        help="By which returns are counted as grades. Empty where each grade is a product of its own.",
         prefetch="iused",
         groups="base.group_user",
     )
@@ -465,6 +515,53 @@ class ResCompany(models.Model):
     def _check_iused_companies(self):
         """:raises UserError: for what belongs to another company; Odoo asks this of companies by itself nowhere"""
         self._check_company(OF_THE_COMPANY)
+
+    @api.constrains("iused_quarantine_location_id", "iused_repair_location_id")
+    def _check_iused_return_locations(self):
+        for company in self:
+            for location in (company.iused_quarantine_location_id, company.iused_repair_location_id):
+                company._iused_check_aside(location)
+
+    def _iused_check_aside(self, location):
+        """Check that what lies in a location is not for sale.
+
+        :raises ValidationError: where it is below the stock of a warehouse, which is offered, or not the company's own
+        """
+        self.ensure_one()
+        if location and (location.company_id != self or location.usage != "internal"):
+            raise ValidationError(
+                self.env._(
+                    "%(location)s is no internal location of %(company)s.",
+                    location=location.display_name,
+                    company=self.name,
+                )
+            )
+        warehouses_sudo = self.env["stock.warehouse"].sudo().search([("company_id", "=", self.id)])
+        for stock in warehouses_sudo.lot_stock_id if location else ():
+            if location._child_of(stock):
+                raise ValidationError(
+                    self.env._(
+                        "%(location)s belongs to %(stock)s, which is for sale. Choose one beside it, not inside.",
+                        location=location.display_name,
+                        stock=stock.display_name,
+                    )
+                )
+
+    def _iused_make_quarantine(self):
+        """Return the company's quarantine; made beside the stock of its first warehouse when there is none."""
+        self.ensure_one()
+        if not self.iused_quarantine_location_id:
+            # An administrator of settings need not be one of stock.
+            company_sudo = self.sudo()
+            company_sudo.iused_quarantine_location_id = company_sudo.env["stock.location"].create(
+                {
+                    "name": self.env._("Quarantine"),
+                    "usage": "internal",
+                    "location_id": company_sudo._iused_warehouses()[:1].view_location_id.id,
+                    "company_id": self.id,
+                }
+            )
+        return self.iused_quarantine_location_id
 
     @api.constrains("iused_key_serial", "iused_key_tracking", "iused_key_order")
     def _check_iused_keys(self):

@@ -32,6 +32,12 @@ class ResConfigSettings(models.TransientModel):
     iused_fee_product_id = fields.Many2one(related="company_id.iused_fee_product_id", readonly=False)
     iused_fee_amount = fields.Float(related="company_id.iused_fee_amount", readonly=False)
     iused_invoice_automatically = fields.Boolean(related="company_id.iused_invoice_automatically", readonly=False)
+    iused_withdrawal_days = fields.Integer(related="company_id.iused_withdrawal_days", readonly=False)
+    iused_warranty_months = fields.Integer(related="company_id.iused_warranty_months", readonly=False)
+    iused_quarantine_location_id = fields.Many2one(related="company_id.iused_quarantine_location_id", readonly=False)
+    iused_repair_location_id = fields.Many2one(related="company_id.iused_repair_location_id", readonly=False)
+    iused_tell_exchanges = fields.Boolean(related="company_id.iused_tell_exchanges", readonly=False)
+    iused_grade_attribute_id = fields.Many2one(related="company_id.iused_grade_attribute_id", readonly=False)
     iused_retention_days = fields.Integer(related="company_id.iused_retention_days", readonly=False)
     iused_responsible_id = fields.Many2one(related="company_id.iused_responsible_id", readonly=False)
     iused_grouping = fields.Selection(related="company_id.iused_grouping", readonly=False)
@@ -157,6 +163,12 @@ class ResConfigSettings(models.TransientModel):
     def action_iused_resume_sending(self):
         """Send shipment updates again after iUsed shut the company out."""
         self.env.company.action_iused_resume_sending()
+        return {"type": "ir.actions.client", "tag": "soft_reload"}
+
+    def action_iused_make_quarantine(self):
+        """Make a place for devices that came back, beside the stock."""
+        self._check_iused_administrator()
+        self.env.company._iused_make_quarantine()
         return {"type": "ir.actions.client", "tag": "soft_reload"}
 
     # sFTP ------------------------------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ from . import (
     test_problem,
     test_product_screens,
     test_quiet_deliveries,
+    test_returns,
     test_right_device,
     test_roles,
     test_secrets,

@@ -109,6 +109,25 @@ class TestTours(TourCase):
         self._run_cron()
         self.assertEqual(update.state, "sent")
 
+    def test_warehouse_user_takes_devices_back_by_keys_alone(self):
+        phone = self._make_phone("PHONE", 6)
+        lots = self.env["stock.lot"].search([("product_id", "=", phone.id)], order="id")
+        imeis = [f"35693804100000{number}" for number in (2, 3, 4, 5)] + ["356938041000010", "356938041000011"]
+        for lot, imei in zip(lots, imeis, strict=True):
+            lot.name = imei
+        self.company._iused_make_quarantine()
+        self._new_user("warehouse", "stock.group_stock_user")
+        single = self._deliver(self._receive(self._make_order(phone)))
+        single.move_line_ids.lot_id = lots[0]
+        order = self._receive(self._make_order((phone, 2), order_id="IU-DESK-2"))
+        self._deliver(order)
+        self._play("/odoo/action-sale_iused.iused_return_desk_action", "iused_returns_desk", login="warehouse")
+        exchanged, returned = self.env["iused.return"].search([], order="id desc")
+        self.assertEqual((returned.order_id, returned.reason_id.name), (order, "Defect under warranty"))
+        self.assertEqual(returned.location_id, self.company.iused_quarantine_location_id)
+        self.assertEqual(exchanged.replacement_id.carrier_tracking_ref, "3SEXCHANGE")
+        self.assertEqual(exchanged.replacement_id.move_line_ids.lot_id, lots[4])
+
 
 @tagged("post_install", "-at_install")
 class TestAccountant(TourCase):
