@@ -36,6 +36,9 @@ SCREENS = {
     "updates": ("warehouse", "/odoo/action-sale_iused.iused_shipment_update_action", ""),
     "update": ("warehouse", "/odoo/iused.shipment.update/{update}", ""),
     "delivery": ("warehouse", "/odoo/stock.picking/{picking}", ""),
+    "erase": ("admin", "/odoo/action-sale_iused.iused_erase_consumer_of_contact_action", ""),
+    "preview": ("admin", "/odoo/action-sale_iused.iused_privacy_preview_action", ""),
+    "erasures": ("admin", "/odoo/action-sale_iused.iused_erasure_action", ""),
 }
 
 
