@@ -9,6 +9,17 @@ DELETE FROM iused_secret;
 DELETE FROM res_users_apikeys
  WHERE scope = 'iused';
 
+-- Nor does it keep the bodies of calls, which name consumers.
+UPDATE iused_exchange
+   SET request_body = NULL, answer_body = NULL, detail = NULL
+ WHERE kind IN ('order', 'shipment')
+   AND (request_body IS NOT NULL OR answer_body IS NOT NULL OR detail IS NOT NULL);
+
+-- That iUsed may know of an update is told by whether there is a body.
+UPDATE iused_shipment_update
+   SET body = CASE WHEN body != '' THEN '(erased)' END, last_answer = NULL
+ WHERE body IS NOT NULL OR last_answer IS NOT NULL;
+
 DELETE FROM iused_shipment_update
  WHERE state IN ('waiting', 'pending', 'retry', 'stopped');
 

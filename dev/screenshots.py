@@ -46,6 +46,9 @@ SCREENS = {
         """,
     ),
     "returns": ("admin", "/odoo/action-sale_iused.iused_return_report_action", ""),
+    "erase": ("admin", "/odoo/action-sale_iused.iused_erase_consumer_of_contact_action", ""),
+    "preview": ("admin", "/odoo/action-sale_iused.iused_privacy_preview_action", ""),
+    "erasures": ("admin", "/odoo/action-sale_iused.iused_erasure_action", ""),
 }
 
 READY = ".o_action_manager .o_view_controller, .o_iused_overview, .o_iused_return_desk"

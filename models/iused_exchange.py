@@ -279,7 +279,9 @@ class IusedExchange(models.Model):
         :param answer: the answer, to be written as JSON
         :return: the row
         """
-        if status == 200 and (
+        if order.iused_anonymized_at:
+            push = {**push, "request_body": ""}  # it would bring back what was erased
+        elif status == 200 and (
             self._has_body(order, push["request_body"]) or self._count_repeats_today(company) >= MOST_REPEATS
         ):
             push = {**push, "request_body": ""}  # who repeats it all day, word for word or not, fills no disk
@@ -330,6 +332,8 @@ class IusedExchange(models.Model):
             self.env["iused.trouble"]._watch_now()
         reference = self._find_reference(company, push)
         order = inbox._search_reference(company, reference) if reference else self.env["sale.order"]
+        if order.iused_anonymized_at:  # what was sent, and what is told of its fields, would bring back what was erased
+            push, answer = {**push, "request_body": ""}, self._without_faults(answer)
         exchange = self._create_push(
             company,
             {
@@ -411,6 +415,11 @@ class IusedExchange(models.Model):
     def _without_values(self, text):
         """Return the words of a refusal without what differs from order to order: numbers, and what is in quotes."""
         return re.sub(r'"[^"]*"|[0-9]+', "…", text)
+
+    @api.model
+    def _without_faults(self, answer):
+        """Return the problem details of an answer without what they say of single fields, whose values they quote."""
+        return json.dumps({name: value for name, value in self._parse_answer(answer).items() if name != "errors"})
 
     @api.model
     def _parse_answer(self, answer):
@@ -531,7 +540,9 @@ class IusedExchange(models.Model):
                     moment=format_datetime(self.env, later.create_date, dt_format="short"),
                 )
             )
-        if (exchange_sudo.request_body or "").endswith(CUT):
+        if not exchange_sudo.request_body:
+            raise UserError(self.env._("What was sent was erased. Ask iUsed to push the order again."))
+        if exchange_sudo.request_body.endswith(CUT):
             raise UserError(self.env._("The order was too long to be kept. Ask iUsed to push it again."))
         push = {name: exchange_sudo[name] for name in ("method", "path", "request_body", "idempotency_key")} | {
             "processed_by_id": self.env.uid

@@ -230,11 +230,7 @@ class IusedOrderInbox(models.AbstractModel):
             return False
         if payload.status == "cancelled":
             return known.state == "cancel"
-        return (
-            known.state != "cancel"
-            and self._has_lines(known, payload)
-            and known.iused_address_digest == payload.address_digest
-        )
+        return known.state != "cancel" and self._has_lines(known, payload) and known._iused_has_address(payload)
 
     @api.model
     def _guard_stock(self, company):
@@ -713,9 +709,9 @@ class IusedOrderInbox(models.AbstractModel):
         if not self._has_lines(order, payload):
             raise problem(409, f"{name} with other lines.")
         digest = payload.address_digest
-        if order.iused_address_digest == digest:
+        if order._iused_has_address(payload):
             return
-        if order._iused_has_shipped():
+        if order._iused_has_shipped() or order.iused_anonymized_at:
             raise problem(409, f"{name} and has shipped: its address cannot change any more.")
         former = (order.iused_former_addresses or "").split()
         if digest in former:

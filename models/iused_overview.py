@@ -635,8 +635,8 @@ class IusedOverview(models.AbstractModel):
     def get_overview(self):
         """Return all that the page of the current company shows, in words.
 
-        :return: dict of `summary`, `steps` (none when all are done), `health` (none before anything has happened) and
-            `counts`; where something can be opened, its name for `open_door` is `door`
+        :return: dict of `summary`, `steps` and `proposals` (none when all steps are done), `health` (none before
+            anything has happened) and `counts`; where something can be opened, its name for `open_door` is `door`
         :raises AccessError: for who is no user of iUsed
         """
         if not self.env.user.has_group(USER) and not self.env.is_system():
@@ -650,6 +650,7 @@ class IusedOverview(models.AbstractModel):
             "company": company.name,
             "summary": self._summarize(facts, steps, health),
             "steps": [] if all(step["done"] for step in steps) else steps,
+            "proposals": [] if all(step["done"] for step in steps) else self._prepare_proposals(company),
             "health": health if any(row["state"] != "none" for row in health) else [],
             "counts": self._prepare_counts(facts),
         }
@@ -723,6 +724,25 @@ class IusedOverview(models.AbstractModel):
                 self.env._("Ask iUsed for a test order. It arrives by itself; one that was refused is in the log."),
                 self.env._("Look into the Log"),
             ),
+        ]
+
+    @api.model
+    def _prepare_proposals(self, company):
+        """Return what is best decided at the set-up, but may be left as it is: such as steps, and no step."""
+        if company.iused_anonymize_months:
+            return []
+        return [
+            {
+                "name": "privacy",
+                "title": self.env._("Decide how long consumers' data are kept"),
+                "text": self.env._(
+                    "They can be made anonymous some months after the last order left, by themselves. Off until you"
+                    " decide."
+                ),
+                "button": self.env._("Open the Settings"),
+                "door": self._door("settings"),
+                "note": self._note_who("settings"),
+            }
         ]
 
     @api.model

@@ -32,6 +32,7 @@ OF_THE_COMPANY = (
 # The least and the most that a limit may be. More than years of hours is a slip, and no moment that can be reckoned.
 LIMITS = {
     "iused_retention_days": (1, 3_650),
+    "iused_anonymize_months": (0, 600),
     "iused_waiting_hours": (0, 87_600),
     "iused_watch_poll_hours": (0, 87_600),
     "iused_watch_order_days": (0, 3_650),
@@ -279,6 +280,12 @@ class ResCompany(models.Model):
         default=90,
         required=True,
         help="Exchanges with iUsed and shipment updates that were sent are deleted after so many days: 1 to 3,650.",
+        prefetch="iused",
+        groups="base.group_user",
+    )
+    iused_anonymize_months = fields.Integer(
+        "Months Until Consumers Are Anonymous",
+        help="Consumers whose orders left longer ago, and of whom nothing is open, are made anonymous. 0 means never.",
         prefetch="iused",
         groups="base.group_user",
     )

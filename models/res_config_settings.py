@@ -39,6 +39,7 @@ class ResConfigSettings(models.TransientModel):
     iused_tell_exchanges = fields.Boolean(related="company_id.iused_tell_exchanges", readonly=False)
     iused_grade_attribute_id = fields.Many2one(related="company_id.iused_grade_attribute_id", readonly=False)
     iused_retention_days = fields.Integer(related="company_id.iused_retention_days", readonly=False)
+    iused_anonymize_months = fields.Integer(related="company_id.iused_anonymize_months", readonly=False)
     iused_responsible_id = fields.Many2one(related="company_id.iused_responsible_id", readonly=False)
     iused_grouping = fields.Selection(related="company_id.iused_grouping", readonly=False)
     iused_webhook_method = fields.Selection(related="company_id.iused_webhook_method", readonly=False)

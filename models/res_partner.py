@@ -1,4 +1,4 @@
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.fields import Command, Domain
 from odoo.tools import ormcache
 
@@ -7,6 +7,8 @@ from odoo.addons.phone_validation.tools import phone_validation
 
 class ResPartner(models.Model):
     _inherit = "res.partner"
+
+    iused_anonymized_at = fields.Datetime("Made Anonymous", readonly=True, copy=False, prefetch="iused")
 
     def signup_get_auth_param(self):
         """Invite iUsed to no sign-up with the notices of its orders.

@@ -1,8 +1,10 @@
 from markupsafe import Markup
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 
+from .iused_erasure import CHECK_DIGITS
 from .iused_shipment_update import FARTHEST_FIRST, STATES
 
 
@@ -39,6 +41,14 @@ class SaleOrder(models.Model):
         readonly=True,
         prefetch="iused",
         help="It is on the deliveries, for who packs.",
+        groups="base.group_user",
+    )
+    iused_anonymized_at = fields.Datetime(
+        "Made Anonymous",
+        copy=False,
+        readonly=True,
+        prefetch="iused",
+        help="When what is known of the order's consumer was erased.",
         groups="base.group_user",
     )
     iused_to_confirm = fields.Boolean(
@@ -83,6 +93,7 @@ class SaleOrder(models.Model):
     _iused_received = models.Index("(company_id, create_date) WHERE iused_reference IS NOT NULL")
     # The feed counts them with each poll; there are few.
     _iused_quotations = models.Index("(company_id) WHERE iused_reference IS NOT NULL AND state IN ('draft', 'sent')")
+    _iused_personal = models.Index("(company_id, id) WHERE iused_reference IS NOT NULL AND iused_anonymized_at IS NULL")
 
     @api.depends("iused_update_ids")
     def _compute_iused_update_count(self):
@@ -168,6 +179,16 @@ class SaleOrder(models.Model):
         if not self._has_field_access(self._fields["iused_reference"], "read"):
             return domain  # customers look their own orders up
         return Domain(domain) | Domain("iused_reference", operator, value)
+
+    def action_draft(self):
+        """Nobody delivers to a consumer who was erased: an order that was cancelled stays so then."""
+        if erased := self.filtered("iused_anonymized_at"):
+            raise UserError(
+                self.env._(
+                    "The consumer of %s was erased: ask iUsed for a new order.", ", ".join(erased.mapped("name"))
+                )
+            )
+        return super().action_draft()
 
     # What the inbox asks of an order ---------------------------------------------------------------------------------
 
@@ -382,6 +403,18 @@ class SaleOrder(models.Model):
             return env._("Check the taxes of this iUsed order"), text
 
         self.env["iused.trouble"]._tell("taxes", self, compose)
+
+    def _iused_has_address(self, payload):
+        """Tell whether the last push of an order had the address that this one has.
+
+        Of an order whose consumer was erased only some digits are known: one other address in 256 is taken for the
+        same, which changes nothing, as the goods have left.
+
+        :param payload: a `tools.order_payload.Order`
+        """
+        self.ensure_one()
+        digits = CHECK_DIGITS if self.iused_anonymized_at else None
+        return self.iused_address_digest == payload.address_digest[:digits]
 
     def _iused_has_shipped(self):
         """Tell whether any goods of the order have left for the customer."""

@@ -44,6 +44,7 @@ from . import (
     test_orders,
     test_overview,
     test_plain_sql,
+    test_privacy,
     test_problem,
     test_product_screens,
     test_quiet_deliveries,

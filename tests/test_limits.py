@@ -11,6 +11,7 @@ from .common import IusedCase
 # The least and the most of each; 0 means off.
 LIMITS = {
     "iused_retention_days": (1, 3_650),
+    "iused_anonymize_months": (0, 600),
     "iused_waiting_hours": (0, 87_600),
     "iused_watch_poll_hours": (0, 87_600),
     "iused_watch_order_days": (0, 3_650),

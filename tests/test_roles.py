@@ -51,6 +51,7 @@ class TestRoles(IusedCase):
                 "request_body": "{}",
             }
         )
+        cls.env["iused.erasure"].sudo().create({"company_id": cls.company.id, "reason": "age"})
 
     @classmethod
     def _make_invoice(cls, order):

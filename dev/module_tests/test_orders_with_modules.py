@@ -3,7 +3,9 @@
 Run by `dev/tests/test_module_tests.py` on a database that has those addons; not part of the addon's own tests.
 """
 
-from odoo import Command
+from datetime import timedelta
+
+from odoo import Command, fields
 from odoo.tests import tagged
 
 from odoo.addons.sale_iused.tests.common import IusedHttpCase
@@ -190,3 +192,32 @@ class TestAddresses(Case):
             order.picking_ids.filtered(lambda p: p.picking_type_code == "outgoing").partner_id.city, "Assen"
         )
         self.assertFalse(purchase.activity_ids)
+
+
+@tagged("post_install", "-at_install")
+class TestPrivacy(Case):
+    def test_purchase_that_a_vendor_ships_forgets_the_consumer(self):
+        order, purchase = self._dropship()
+        consumer = order.partner_shipping_id
+        purchase.button_confirm()
+        message = purchase.message_post(body=f"Ship to {consumer.name}")
+        self.env["ir.attachment"].create(
+            {"name": "Purchase.pdf", "raw": b"%PDF", "res_model": purchase._name, "res_id": purchase.id}
+        )
+        self._cancel()
+        purchase.button_cancel()
+        order.activity_ids.unlink()
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE sale_order SET date_order = %s WHERE id = %s",
+            [fields.Datetime.now() - timedelta(days=400), order.id],
+        )
+        self.env.invalidate_all()
+        self.company.iused_anonymize_months = 6
+        self.assertTrue(self.env["iused.privacy"].sudo()._gc_consumers()[0])
+        self.assertEqual(consumer.name, "Anonymous consumer")
+        self.assertEqual(self.supplier.name, "Supplier")
+        self.assertFalse(message.body)
+        self.assertFalse(
+            self.env["ir.attachment"].search([("res_model", "=", purchase._name), ("res_id", "=", purchase.id)])
+        )
