@@ -44,6 +44,30 @@ class IusedBilling(models.AbstractModel):
         return domain & Domain("iused_left_at", "<", self._end_of(until)) if until else domain
 
     @api.model
+    def _take_over(self):
+        """Write down when the goods left that an older version shipped, and reckon anew what of them is to be invoiced."""
+        self.env.cr.execute(
+            """
+            UPDATE sale_order_line AS line
+               SET iused_left_at = moved.left_at
+              FROM (
+                    SELECT move.sale_line_id, max(move.date) AS left_at
+                      FROM stock_move AS move
+                      JOIN stock_location AS destination ON destination.id = move.location_dest_id
+                     WHERE move.state = 'done' AND destination.usage = 'customer'
+                     GROUP BY move.sale_line_id
+                   ) AS moved
+              JOIN sale_order_line AS sold ON sold.id = moved.sale_line_id
+              JOIN sale_order AS sale ON sale.id = sold.order_id
+             WHERE line.id = sold.id AND sale.iused_reference IS NOT NULL AND line.iused_left_at IS NULL
+            RETURNING line.id
+            """
+        )
+        lines = self.env["sale.order.line"].browse(line_id for (line_id,) in self.env.cr.fetchall())
+        lines.invalidate_recordset(["iused_left_at"])
+        self.env.add_to_compute(lines._fields["qty_to_invoice"], lines)
+
+    @api.model
     def _zone(self):
         """Return the zone in which days of invoices are meant: that of who invoices."""
         return timezone(self.env.user.tz or "Europe/Amsterdam")

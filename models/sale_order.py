@@ -47,6 +47,7 @@ class SaleOrder(models.Model):
         "Made Anonymous",
         copy=False,
         readonly=True,
+        iused_own=True,
         prefetch="iused",
         help="When what is known of the order's consumer was erased.",
         groups="base.group_user",

@@ -16,6 +16,7 @@ OWN = {
         "iused_former_addresses": "0" * 64,
         "iused_to_confirm": True,
         "iused_beyond_limit": True,
+        "iused_anonymized_at": "2026-01-01 00:00:00",
     },
     "sale.order.line": {
         "iused_line_reference": "9",

@@ -176,6 +176,16 @@ class TestBilling(IusedCase):
         self.assertEqual(orders[0].activity_ids.mapped("iused_key"), [f"invoice sale.order,{orders[0].id}"])
         self.assertEqual(orders[1].invoice_ids.state, "posted")
 
+    def test_what_an_older_version_shipped_is_to_be_invoiced(self):
+        order = self._ship_on("2026-10-05 10:00:00")
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE sale_order_line SET iused_left_at = NULL, qty_to_invoice = 0")
+        self.env.invalidate_all()
+        self.assertFalse(self._to_invoice())
+        self.env["iused.billing"]._take_over()
+        line = self._to_invoice()
+        self.assertEqual((line.order_id, str(line.iused_left_at)), (order, "2026-10-05 10:00:00"))
+
     def test_other_companies_and_plain_users(self):
         self._ship()
         other = self._make_company("Other")
