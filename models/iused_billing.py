@@ -45,7 +45,7 @@ class IusedBilling(models.AbstractModel):
 
     @api.model
     def _take_over(self):
-        """Write down when the goods left that an older version shipped, and reckon anew what of them is to be invoiced."""
+        """Write down when goods left that an older version shipped, and reckon anew what of them is to be invoiced."""
         self.env.cr.execute(
             """
             UPDATE sale_order_line AS line
