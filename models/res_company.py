@@ -64,6 +64,7 @@ class ResCompany(models.Model):
         "iUsed's Networks",
         help="The addresses and networks that iUsed's calls may come from. Empty means any.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_partner_id = fields.Many2one(
         "res.partner",
@@ -150,11 +151,13 @@ class ResCompany(models.Model):
         "Most iUsed Orders in 24 Hours",
         help="Orders of iUsed beyond that stay quotations, for a person to confirm. 0: no limit.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_most_value = fields.Monetary(
         "Most Value of iUsed Orders in 24 Hours",
         help="Excluding VAT. Orders of iUsed beyond that stay quotations, for a person to confirm. 0: no limit.",
         prefetch="iused",
+        groups="base.group_user",
     )
     iused_salesperson_id = fields.Many2one(
         "res.users",
@@ -348,7 +351,8 @@ class ResCompany(models.Model):
         """:raises ValidationError: naming what is wrong, without repeating the address"""
         for address in filter(None, (company._iused_webhook_address() for company in self)):
             try:
-                url = urlsplit(address)
+                # A backslash ends the host for `requests`, but not for `urlsplit`, and so not in what people are shown.
+                url = urlsplit("" if "\\" in address else address)
                 url.port  # noqa: B018 - reading it raises where it is no number
             except ValueError:
                 url = urlsplit("")
