@@ -351,7 +351,8 @@ class ResCompany(models.Model):
         """:raises ValidationError: naming what is wrong, without repeating the address"""
         for address in filter(None, (company._iused_webhook_address() for company in self)):
             try:
-                url = urlsplit(address)
+                # A backslash ends the host for `requests`, but not for `urlsplit`, and so not in what people are shown.
+                url = urlsplit("" if "\\" in address else address)
                 url.port  # noqa: B018 - reading it raises where it is no number
             except ValueError:
                 url = urlsplit("")

@@ -22,7 +22,7 @@ class ResUsersApikeys(models.Model):
     )
 
     iused_made_by_id = fields.Many2one("res.users", "Made by", readonly=True, groups="base.group_user")
-    iused_has_ended = fields.Boolean(compute="_compute_iused_has_ended")
+    iused_has_ended = fields.Boolean(compute="_compute_iused_has_ended", groups="base.group_user")
 
     def init(self):
         # Odoo makes this table itself, and no columns of fields. Trusted devices have a table of their own.

@@ -94,7 +94,7 @@ class TestChanges(IusedCase):
         )
 
     def test_sending_stopped_and_resumed(self):
-        self.company._iused_stop_sending("HTTP 410", self.company.sudo().iused_webhook_url)
+        self.company._iused_stop_sending("HTTP 410", self.company._iused_webhook_address())
         self.assertNew(("sending", False, "HTTP 410"), user=self.env.user)
         self.company.with_user(self.admin).action_iused_resume_sending()
         self.assertNew(("sending", "HTTP 410", False))
