@@ -590,8 +590,8 @@ class IusedOverview(models.AbstractModel):
     @api.model
     def _describe_lost_webhook(self):
         return self.env._(
-            "The webhook's address cannot be read any more: bring back the key that encrypted it, or enter it again. The"
-            " shipment updates wait meanwhile."
+            "The webhook's address cannot be read any more: bring back the key that encrypted it, or enter it again."
+            " The shipment updates wait meanwhile."
         )
 
     @api.model
