@@ -30,9 +30,9 @@ WATCHED = {
         "host": "sftp_host",
         "port": "sftp_port",
         "username": "sftp_username",
-        "password": "sftp_password",  # nosec B105 - names of a field and of a kind of change
+        "password": "sftp_password",  # nosec B105 # names of a field and of a kind of change
         "private_key": "sftp_private_key",
-        "passphrase": "sftp_passphrase",  # nosec B105 - likewise
+        "passphrase": "sftp_passphrase",  # nosec B105 # likewise
         "host_key": "sftp_host_key",
         "folder": "sftp_folder",
         "file_name": "sftp_file_name",

@@ -392,8 +392,8 @@ class ResCompany(models.Model):
             except ValueError as error:
                 raise ValidationError(
                     self.env._(
-                        "“%s” is neither an IP address nor a network, such as 203.0.113.9, 203.0.113.0/24 or"
-                        " 2001:db8::/48.",
+                        "“%s” is neither an IP address nor a network with its first address, such as 203.0.113.9,"
+                        " 203.0.113.0/24 or 2001:db8::/48.",
                         error,
                     )
                 ) from error

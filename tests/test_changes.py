@@ -142,6 +142,12 @@ class TestChanges(IusedCase):
         self._make_token(end_date=fields.Date.today() + timedelta(days=30))
         self.assertIn("Valid until", self._new().new)
 
+    def test_an_end_is_told_in_the_time_zone_of_who_made_it(self):
+        """The token is iUsed's user's, whose time zone is none of the administrator's."""
+        self.admin.tz, self.iused_user.tz = "America/New_York", "Asia/Tokyo"
+        self._make_token(end_date=fields.Date.today() + timedelta(days=30))
+        self.assertRegex(self._new().new, r"11:59\W+PM$")
+
     def test_token_that_goes_by_another_way(self):
         for name, remove in (
             ("unlink", lambda token: token.with_user(self.admin).sudo().unlink()),
