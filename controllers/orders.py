@@ -8,7 +8,7 @@ from odoo.tools import real_time
 from ..const import ROUTE_PREFIX
 from ..tools.order_payload import MAX_IDEMPOTENCY_KEY
 from ..tools.problem import problem
-from .common import LONGEST_PATH, require_method
+from .common import LONGEST_PATH, note_read, require_method
 
 LARGEST_ORDER = 2**20  # bytes
 
@@ -40,6 +40,7 @@ class OrdersController(http.Controller):
         require_method("GET", "HEAD", "PUT", "PATCH")
         if request.httprequest.method in ("PUT", "PATCH"):
             return self._push(iused_reference)
+        note_read()
         order = "\0" not in iused_reference and self._inbox_sudo()._search_reference(
             request.env.company, iused_reference
         )

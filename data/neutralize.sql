@@ -4,7 +4,17 @@ UPDATE res_company
        iused_sending_stopped = NULL,
        iused_sending_stopped_at = NULL;
 
-DELETE FROM iused_secret;
+-- A dump from before version 19.0.1.1.0 has its secrets in columns, and no table of them.
+DO $$
+BEGIN
+    IF to_regclass('iused_secret') IS NOT NULL THEN
+        DELETE FROM iused_secret;
+    ELSE
+        UPDATE res_company SET iused_webhook_url = NULL;
+        UPDATE iused_sftp_location SET password = NULL, private_key = NULL, passphrase = NULL;
+    END IF;
+END
+$$;
 
 DELETE FROM res_users_apikeys
  WHERE scope = 'iused';

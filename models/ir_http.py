@@ -15,6 +15,7 @@ from odoo.sql_db import PoolError
 from odoo.tools import real_time
 
 from ..const import ROUTE_PREFIX
+from ..tools.daily_share import DailyShare
 from ..tools.guesses import Guesses, source_of
 from ..tools.networks import allows, is_nearby, parse_networks, read_address
 from ..tools.order_payload import cut
@@ -31,6 +32,9 @@ DETAILS = {
 BUSY = "Too much is going on at once; please repeat the call."
 BODY_SECONDS = 10  # in which a body must arrive
 LONGEST_KEY = 256  # characters; Odoo's keys have 40
+# Polls of a company that each process writes down in a day, the refused ones apart; and seconds between those beyond.
+# Who polls every minute has all of them written down, who polls all the time fills no disk.
+MOST_POLLS, POLL_PAUSE = 2_000, 60
 
 
 def unauthorized():
@@ -66,6 +70,7 @@ class UnwrittenPolls:
 
 unwritten_polls = UnwrittenPolls()
 guesses = Guesses()
+poll_share = DailyShare(MOST_POLLS, POLL_PAUSE)
 
 
 class IrHttp(models.AbstractModel):
@@ -256,6 +261,11 @@ class IrHttp(models.AbstractModel):
         poll = getattr(request, "iused_poll", None)
         if not poll:
             return  # something else was asked for, or nobody was let in
+        kept, is_last = poll_share.take((request.db, poll["company_id"], answer.status_code >= 400))
+        if is_last:
+            _logger.warning("So many polls of iUsed came today that from now on one a minute is written down")
+        if not kept:
+            return
         size = answer.content_length or len(answer.get_data())
         values = {
             **poll,

@@ -30,9 +30,9 @@ WATCHED = {
         "host": "sftp_host",
         "port": "sftp_port",
         "username": "sftp_username",
-        "password": "sftp_password",  # nosec B105 - names of a field and of a kind of change
+        "password": "sftp_password",  # nosec B105 # names of a field and of a kind of change
         "private_key": "sftp_private_key",
-        "passphrase": "sftp_passphrase",  # nosec B105 - likewise
+        "passphrase": "sftp_passphrase",  # nosec B105 # likewise
         "host_key": "sftp_host_key",
         "folder": "sftp_folder",
         "file_name": "sftp_file_name",
@@ -92,6 +92,26 @@ class IusedChange(models.Model):
     old = fields.Char("Before", readonly=True)
     new = fields.Char("After", readonly=True)
 
+    # Nobody changes it, whatever rights an administrator gives himself.
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        self._check_is_ours("create")
+        return super().create(vals_list)
+
+    def write(self, vals):
+        self._check_is_ours("write")
+        return super().write(vals)
+
+    def unlink(self):
+        self._check_is_ours("unlink")
+        return super().unlink()
+
+    def _check_is_ours(self, operation):
+        """:raises AccessError: unless the addon itself does it"""
+        if not self.env.su:
+            raise self.env["ir.model.access"]._make_access_error(self._name, operation)
+
     # Writing it down --------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -109,6 +129,14 @@ class IusedChange(models.Model):
         for record, vals in zip(records, vals_list, strict=True):
             given = [name for name in WATCHED[records._name] if vals.get(name)]
             self._note_differences(record, dict.fromkeys(given, (False, "")), self._read(record, given))
+
+    @api.model
+    def _note_deleted(self, records):
+        """Write down what records had that are about to be deleted."""
+        for record in records:
+            before = {name: read for name, read in self._read(record, WATCHED[record._name]).items() if read[0]}
+            after = {name: (False, self._to_words(record.sudo(), name, False)) for name in before}
+            self._note_differences(record, before, after)
 
     @api.model
     def _read(self, record, names):

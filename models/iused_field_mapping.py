@@ -39,7 +39,11 @@ class IusedFieldMapping(models.Model):
 
     def write(self, vals):
         self.env.registry.clear_cache()
-        return super().write(vals)
+        result = super().write(vals)
+        if "company_id" in vals:
+            # Odoo asks before a write alone: a mapping must not come to read the orders of somebody else's company.
+            self.check_access("write")
+        return result
 
     def unlink(self):
         self.env.registry.clear_cache()

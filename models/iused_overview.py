@@ -590,7 +590,8 @@ class IusedOverview(models.AbstractModel):
     @api.model
     def _describe_lost_webhook(self):
         return self.env._(
-            "The webhook's address cannot be read any more: enter it again. The shipment updates wait meanwhile."
+            "The webhook's address cannot be read any more: bring back the key that encrypted it, or enter it again."
+            " The shipment updates wait meanwhile."
         )
 
     @api.model
@@ -1012,7 +1013,10 @@ class IusedOverview(models.AbstractModel):
 
     def _open_outside(self):
         domain = self.env["iused.exchange"]._outside_domain(self.env.company)
-        return self._action("iused_exchange_action", self.env._("Calls from Elsewhere"), domain, context={})
+        action = self._action("iused_exchange_action", self.env._("Calls from Elsewhere"), domain, context={})
+        listed = self.env.ref("sale_iused.iused_exchange_view_list_outside")
+        action["views"] = [(listed.id if kind == "list" else view_id, kind) for view_id, kind in action["views"]]
+        return action
 
     def _open_to_check(self):
         return self._open_orders_of(self.env._("Orders to Check"), self._to_check_domain(self.env.company))

@@ -274,6 +274,12 @@ class IusedSftpLocation(models.Model):
         self.env["iused.change"]._note_created(locations, vals_list)
         return locations
 
+    def _has_field_access(self, field, operation):
+        """Let nobody have another company's offers uploaded here: `readonly` stops views alone."""
+        if field.name == "company_id" and operation == "write" and self and not self.env.su:
+            return False
+        return super()._has_field_access(field, operation)
+
     def write(self, vals):
         changed = {name for name in PLACE & set(vals) for location in self if location._differs(name, vals[name])}
         vals = dict(vals)
@@ -289,6 +295,10 @@ class IusedSftpLocation(models.Model):
         if changed or any(vals.get(name) for name in ("enabled", "interval", "heartbeat", *SECRETS)):
             self._start_again()
         return result
+
+    def unlink(self):
+        self.env["iused.change"]._note_deleted(self)
+        return super().unlink()
 
     def _differs(self, name, value):
         return (self._fields[name].convert_to_write(self[name], self) or False) != (value or False)

@@ -440,7 +440,8 @@ class ResCompany(models.Model):
         """:raises ValidationError: naming what is wrong, without repeating the address"""
         for address in filter(None, (company._iused_webhook_address() for company in self)):
             try:
-                url = urlsplit(address)
+                # A backslash ends the host for `requests`, but not for `urlsplit`, and so not in what people are shown.
+                url = urlsplit("" if "\\" in address else address)
                 url.port  # noqa: B018 - reading it raises where it is no number
             except ValueError:
                 url = urlsplit("")
@@ -480,8 +481,8 @@ class ResCompany(models.Model):
             except ValueError as error:
                 raise ValidationError(
                     self.env._(
-                        "“%s” is neither an IP address nor a network, such as 203.0.113.9, 203.0.113.0/24 or"
-                        " 2001:db8::/48.",
+                        "“%s” is neither an IP address nor a network with its first address, such as 203.0.113.9,"
+                        " 203.0.113.0/24 or 2001:db8::/48.",
                         error,
                     )
                 ) from error

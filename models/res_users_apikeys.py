@@ -22,7 +22,7 @@ class ResUsersApikeys(models.Model):
     )
 
     iused_made_by_id = fields.Many2one("res.users", "Made by", readonly=True, groups="base.group_user")
-    iused_has_ended = fields.Boolean(compute="_compute_iused_has_ended")
+    iused_has_ended = fields.Boolean(compute="_compute_iused_has_ended", groups="base.group_user")
 
     def init(self):
         # Odoo makes this table itself, and no columns of fields. Trusted devices have a table of their own.
@@ -56,7 +56,7 @@ class ResUsersApikeys(models.Model):
             made_sudo.iused_made_by_id = maker
             changes = self.env["iused.change"].with_user(maker)
             changes._note(
-                changes._company_of(self.env.user), "token_made", name=name, new=made_sudo._iused_describe_end()
+                changes._company_of(self.env.user), "token_made", name=name, new=made_sudo._iused_describe_end(maker)
             )
         return key
 
@@ -84,10 +84,10 @@ class ResUsersApikeys(models.Model):
             else:
                 changes._note(company, "token_revoked", name=key_sudo.name)
 
-    def _iused_describe_end(self):
-        """Return until when a token is valid, in words, or an empty string."""
-        end = self.expiration_date
-        return self.env._("Valid until %s", format_datetime(self.env, end, dt_format="short")) if end else ""
+    def _iused_describe_end(self, user):
+        """Return until when a token is valid, in words and in a user's time zone, or an empty string."""
+        end, env = self.expiration_date, self.env(user=user)
+        return env._("Valid until %s", format_datetime(env, end, dt_format="short")) if end else ""
 
     @api.model
     def _iused_domain(self, user):

@@ -3,6 +3,7 @@ from . import (
     test_address_changes,
     test_address_seen,
     test_attacks,
+    test_attacks_again,
     test_attacks_orders,
     test_attacks_people,
     test_billing,

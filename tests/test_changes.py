@@ -94,7 +94,7 @@ class TestChanges(IusedCase):
         )
 
     def test_sending_stopped_and_resumed(self):
-        self.company._iused_stop_sending("HTTP 410", self.company.sudo().iused_webhook_url)
+        self.company._iused_stop_sending("HTTP 410", self.company._iused_webhook_address())
         self.assertNew(("sending", False, "HTTP 410"), user=self.env.user)
         self.company.with_user(self.admin).action_iused_resume_sending()
         self.assertNew(("sending", "HTTP 410", False))
@@ -141,6 +141,12 @@ class TestChanges(IusedCase):
     def test_token_with_an_end(self):
         self._make_token(end_date=fields.Date.today() + timedelta(days=30))
         self.assertIn("Valid until", self._new().new)
+
+    def test_an_end_is_told_in_the_time_zone_of_who_made_it(self):
+        """The token is iUsed's user's, whose time zone is none of the administrator's."""
+        self.admin.tz, self.iused_user.tz = "America/New_York", "Asia/Tokyo"
+        self._make_token(end_date=fields.Date.today() + timedelta(days=30))
+        self.assertRegex(self._new().new, r"11:59\W+PM$")
 
     def test_token_that_goes_by_another_way(self):
         for name, remove in (

@@ -1,5 +1,7 @@
 """A key works from the networks that the company lists; the log names the key and the address of each call."""
 
+from lxml import etree
+
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
@@ -222,6 +224,15 @@ class TestOutsideIsSeen(ProxiedMixin, IusedHttpCase, OverviewCase):
         action = self.env["iused.overview"].open_door(row["door"])
         calls = self.env["iused.exchange"].search(action["domain"])
         self.assertEqual(calls.mapped("remote_address"), ["198.51.100.8", "198.51.100.7"])
+
+    def test_the_list_of_the_calls_tells_address_and_token_without_a_click(self):
+        self._steal()
+        action = self.env["iused.overview"].open_door("outside")
+        views = {kind: view_id for view_id, kind in action["views"]}
+        arch = self.env["iused.exchange"].get_view(views["list"], "list")["arch"]
+        shown = [field.get("name") for field in etree.fromstring(arch).iter("field") if field.get("optional") != "hide"]
+        self.assertLessEqual({"remote_address", "key_name"}, set(shown))
+        self.assertIn("form", views)
 
     def test_who_locked_iused_out_by_a_proxy_is_told_why(self):
         self._call("GET", "/offers")

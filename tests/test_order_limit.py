@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from lxml import etree
+
 from odoo.tests import tagged
 from odoo.tools import SQL, html2plaintext
 
@@ -53,6 +55,20 @@ class TestOrderLimit(IusedHttpCase, CronMixinCase):
     def test_orders_beyond_the_number_stay_quotations(self):
         self.company.iused_most_orders = 2
         self.assertEqual(self._states(4), ["sale", "sale", "draft", "draft"])
+
+    def test_a_good_day_is_confirmed_from_the_list_at_once(self):
+        self.company.iused_most_orders = 1
+        self._push_new()
+        waiting = self._push_new() + self._push_new()
+        action = self.env["iused.overview"].with_user(self.responsible).open_door("beyond_limit")
+        orders = self.env["sale.order"].with_user(self.responsible)
+        view_id = next(view_id for view_id, kind in action["views"] if kind == "list")
+        arch = etree.fromstring(orders.get_view(view_id, "list")["arch"])
+        self.assertTrue(arch.xpath("header/button[@name='action_confirm']"))
+        listed = orders.search(action["domain"])
+        self.assertEqual(listed, waiting.sorted(reverse=True))
+        listed.action_confirm()
+        self.assertEqual(waiting.mapped("state"), ["sale"] * 2)
 
     def test_orders_beyond_the_value_stay_quotations_to_the_cent(self):
         self.company.iused_most_value = 3 * 199

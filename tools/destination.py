@@ -15,13 +15,14 @@ PARAMETER = "sale_iused.allowed_networks"  # the system parameter that names net
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 # Where an Odoo may stand that calls itself; not the cloud's metadata at 169.254.169.254.
 INTERNAL = (*LOOPBACK, "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+AZURE = "168.63.129.16/32"  # looks public; Azure's own services for each of its machines, reached by that machine alone
 _LOCALHOST = ipaddress.ip_address("127.0.0.1")
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is public lies here (RFC 4291, section 2.4)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # ends with the IPv4 address that is called (RFC 6052)
 # Special by IANA's registries (RFC 6890), which not each Python's `is_global` knows; tunnels that end anywhere.
 _SPECIAL = [
     ipaddress.ip_network(network)
-    for network in ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
+    for network in ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", AZURE)
 ]
 
 
