@@ -8,7 +8,9 @@ from odoo.addons.phone_validation.tools import phone_validation
 class ResPartner(models.Model):
     _inherit = "res.partner"
 
-    iused_anonymized_at = fields.Datetime("Made Anonymous", readonly=True, copy=False, prefetch="iused")
+    iused_anonymized_at = fields.Datetime(
+        "Made Anonymous", readonly=True, copy=False, prefetch="iused", groups="base.group_user"
+    )
 
     def signup_get_auth_param(self):
         """Invite iUsed to no sign-up with the notices of its orders.
