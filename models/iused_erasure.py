@@ -254,7 +254,7 @@ class IusedErasure(models.Model):
             column = "message_id" if table == "snailmail_letter" else "mail_message_id"
             if self._has_column(table, column):
                 erased["messages"] += self._execute(
-                    f"DELETE FROM {table} WHERE {column} = ANY(%s)",  # noqa: S608 - one of these three
+                    f"DELETE FROM {table} WHERE {column} = ANY(%s)",  # noqa: S608 - one of these three # nosec B608
                     messages,
                 )
         if self._has_column("mail_message_translation", "message_id"):

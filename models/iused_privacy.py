@@ -58,7 +58,7 @@ DUE_ORDERS = f"""
             WHERE other.partner_shipping_id = o.partner_shipping_id AND other.id != o.id
               AND {OURS.format(o="other")} AND NOT ({OVER.format(o="other")})
        ))
-"""  # noqa: S608 - our own words
+"""  # noqa: S608 - our own words # nosec B608
 # Consumers without an order that is not erased yet: those of a former address, or who were in somebody's hands before.
 LEFT_OVER = f"""
     SELECT p.id
@@ -69,7 +69,7 @@ LEFT_OVER = f"""
        AND NOT EXISTS (SELECT FROM stock_picking WHERE partner_id = p.id AND state NOT IN ('done', 'cancel'))
        AND NOT EXISTS (SELECT FROM mail_activity WHERE active AND res_model = 'res.partner' AND res_id = p.id)
      ORDER BY p.id
-"""  # noqa: S608 - our own words
+"""  # noqa: S608 - our own words # nosec B608
 # What follows from an order of iUsed says nothing else of its consumer; {t} stands for the row that names a contact.
 OF_IUSED = """
     NOT EXISTS (SELECT FROM sale_order WHERE id = {t}.sale_id AND iused_reference IS NOT NULL)
@@ -156,7 +156,7 @@ class IusedPrivacy(models.AbstractModel):
     def _orders_of(self, company, contacts):
         """Return the ids of the orders that went to contacts, as far as they are not erased yet."""
         self.env.cr.execute(
-            f"SELECT id FROM sale_order o WHERE o.partner_shipping_id = ANY(%(contacts)s) AND {OURS.format(o='o')}",  # noqa: S608
+            f"SELECT id FROM sale_order o WHERE o.partner_shipping_id = ANY(%(contacts)s) AND {OURS.format(o='o')}",  # noqa: S608 - our own words # nosec B608
             {"contacts": list(contacts), "company": company.id},
         )
         return [row[0] for row in self.env.cr.fetchall()]
@@ -169,7 +169,7 @@ class IusedPrivacy(models.AbstractModel):
             SELECT id FROM res_partner
              WHERE id = ANY(%(contacts)s) AND company_id = %(company)s AND iused_anonymized_at IS NULL
                AND {IS_CONSUMER.format(p="res_partner.id")}
-            """,  # noqa: S608 - our own words
+            """,  # noqa: S608 - our own words # nosec B608
             {"contacts": list(contacts), **self._parameters(company, 0)},
         )
         consumers = {row[0] for row in self.env.cr.fetchall()}
@@ -240,7 +240,7 @@ class IusedPrivacy(models.AbstractModel):
     @api.model
     def _oldest(self, orders):
         self.env.cr.execute(
-            f"SELECT min({LEFT_AT.format(o='o')}) FROM sale_order o WHERE id = ANY(%s)",  # noqa: S608 - our own words
+            f"SELECT min({LEFT_AT.format(o='o')}) FROM sale_order o WHERE id = ANY(%s)",  # noqa: S608 - our own words # nosec B608
             [list(orders)],
         )
         return self.env.cr.fetchone()[0]
@@ -249,7 +249,7 @@ class IusedPrivacy(models.AbstractModel):
     def _count_old(self, company, months):
         """Return how many orders are old enough, be they over or not."""
         self.env.cr.execute(
-            f"SELECT count(*) FROM sale_order o WHERE {OURS.format(o='o')} AND {OLD.format(o='o')}",  # noqa: S608
+            f"SELECT count(*) FROM sale_order o WHERE {OURS.format(o='o')} AND {OLD.format(o='o')}",  # noqa: S608 - our own words # nosec B608
             self._parameters(company, months),
         )
         return self.env.cr.fetchone()[0]
@@ -386,7 +386,7 @@ class IusedPrivacy(models.AbstractModel):
         """Return those of orders for which something is still to be done: their consumers cannot be erased."""
         self._prepare_reading()
         self.env.cr.execute(
-            f"SELECT id FROM sale_order o WHERE id = ANY(%s) AND NOT ({SETTLED.format(o='o')})",  # noqa: S608
+            f"SELECT id FROM sale_order o WHERE id = ANY(%s) AND NOT ({SETTLED.format(o='o')})",  # noqa: S608 - our own words # nosec B608
             [orders.ids],
         )
         return orders.browse([row[0] for row in self.env.cr.fetchall()])
