@@ -78,9 +78,10 @@ class TestFoundFromOutside(IusedHttpCase):
 
     def test_cancelling_tells_of_an_invoice_that_is_posted(self):
         self.env["account.chart.template"].try_loading("nl", self.company, install_demo=False)
-        self.phone.invoice_policy = "order"
         order = self._receive(self._make_order(self.phone))
-        invoice = order._create_invoices()
+        payment = self.env["sale.advance.payment.inv"].with_context(active_ids=order.ids)
+        payment.create({"advance_payment_method": "percentage", "amount": 50}).create_invoices()
+        invoice = order.invoice_ids
         invoice.action_post()
         self._push({"order_id": order.iused_reference, "status": "cancelled"})
         self.assertEqual(order.state, "cancel")

@@ -74,6 +74,7 @@ class TaxesCase(IusedCase):
                         positions._get_fiscal_position(self.iused_partner, own_address), position, "as Odoo by itself"
                     )
                     if position:
+                        self._deliver(order)
                         self.assertEqual(order._create_invoices().fiscal_position_id, position)
 
 
