@@ -1,5 +1,6 @@
 from . import (
     account_fiscal_position,
+    account_move,
     account_move_line,
     ir_config_parameter,
     ir_http,

@@ -4,7 +4,6 @@ from odoo import fields, models
 class AccountMoveLine(models.Model):
     _inherit = "account.move.line"
 
-    # A credit note made of the invoice has them, too.
     iused_lot_ids = fields.Many2many(
         "stock.lot",
         "account_move_line_iused_lot_rel",
@@ -12,6 +11,7 @@ class AccountMoveLine(models.Model):
         "lot_id",
         string="Devices of iUsed",
         readonly=True,
+        copy=False,
         prefetch="iused",
         groups="base.group_user",
         help="The devices that this line invoices or credits.",

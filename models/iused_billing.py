@@ -177,7 +177,7 @@ class IusedBilling(models.AbstractModel):
     def _devices_to_invoice(self, line):
         """Return the devices of an order line that left and are not invoiced, or that are to be credited.
 
-        :return: `stock.lot`, and the numbers that were typed for devices without one, in a list
+        :return: `stock.lot`, as superuser, and the numbers that were typed for devices without one, in a list
         """
         line_sudo = line.sudo()  # who invoices need not be allowed to read stock
         moved = line_sudo.move_ids.filtered(lambda move: move.state == "done").move_line_ids
@@ -193,7 +193,7 @@ class IusedBilling(models.AbstractModel):
         lots = line_sudo.env["stock.lot"].union(*(lot for lot, pieces in balance.items() if pieces * wanted > 0))
         # Nobody knows which of several devices without a lot a part of them is.
         typed = [] if balance or line.qty_to_invoice != line.qty_delivered else self._typed_serials(line_sudo, moved)
-        return lots.sorted("name").with_env(line.env), typed
+        return lots.sorted("name"), typed
 
     @api.model
     def _typed_serials(self, line, moved):

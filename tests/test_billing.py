@@ -153,6 +153,23 @@ class TestBilling(IusedCase):
         line = self.billing._invoice(self._to_invoice(), "x").invoice_line_ids
         self.assertIn("356938035643809", line.name)
 
+    def test_accountant_needs_no_rights_on_stock(self):
+        picking = self._ship()
+        lines = self._to_invoice()
+        serial = picking.move_line_ids.lot_id.name
+        self.env.invalidate_all()
+        self.assertEqual(lines.iused_serial_numbers, serial)
+        self.env.invalidate_all()
+        invoice = self.billing._invoice(lines, "x")
+        self.env.invalidate_all()
+        invoice.action_post()
+        wizard = self.env["account.move.reversal"].with_user(self.accountant)
+        wizard = wizard.with_context(active_model="account.move", active_ids=invoice.ids)
+        credit = wizard.create({"journal_id": invoice.journal_id.id})
+        self.env.invalidate_all()
+        credit = self.env["account.move"].browse(credit.reverse_moves()["res_id"])
+        self.assertEqual(credit.invoice_line_ids.iused_lot_ids, picking.move_line_ids.lot_id)
+
     def test_delivered_orders_are_invoiced_by_themselves_where_that_is_wanted(self):
         order = self._ship().sale_id
         open_order = self._receive(self._make_order((self.phone, 2)))
