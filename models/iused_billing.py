@@ -73,6 +73,14 @@ class IusedBilling(models.AbstractModel):
         return timezone(self.env.user.tz or "Europe/Amsterdam")
 
     @api.model
+    def _day(self, moment):
+        """Return the day of a moment where the user is, or None.
+
+        :param moment: in UTC, without a zone
+        """
+        return utc.localize(moment).astimezone(self._zone()).date() if moment else None
+
+    @api.model
     def _start_of(self, day):
         """Return the moment at which a day of the user's zone begins, in UTC without a zone."""
         return self._zone().localize(datetime.combine(day, time())).astimezone(utc).replace(tzinfo=None)
@@ -163,10 +171,8 @@ class IusedBilling(models.AbstractModel):
         :return: them, completed
         """
         lots, typed = self._devices_to_invoice(line)
-        order, left_at = line.order_id, line.iused_left_at
-        heading = [order.iused_reference, order.name]
-        if left_at:
-            day = utc.localize(left_at).astimezone(self._zone()).date()
+        heading = [line.order_id.iused_reference, line.order_id.name]
+        if day := self._day(line.iused_left_at):
             heading.append(format_date(line.env, day))
         text = [" · ".join(heading), values["name"]]
         if serials := lots.mapped("name") + typed:

@@ -4,7 +4,6 @@ from datetime import date
 from decimal import Decimal
 
 import xlsxwriter
-from pytz import utc
 
 from odoo import api, models
 from odoo.fields import Domain
@@ -96,10 +95,10 @@ class IusedStatement(models.AbstractModel):
             typed = billing._typed_serials(line, moved)
             serials = typed if len(typed) == len(serials) else serials
         invoices, credits_ = self._documents(line, moved.lot_id)
-        day = self._day(moved.date)
+        day = billing._day(moved.date)
         row = {
             **self._common(line),
-            "left": self._day(line.iused_left_at) if is_back else day,
+            "left": billing._day(line.iused_left_at) if is_back else day,
             "tracking": moved.picking_id.carrier_tracking_ref or "",
             "shipped": 0 if is_back else 1,
             "returned": 1 if is_back else 0,
@@ -115,7 +114,7 @@ class IusedStatement(models.AbstractModel):
         invoices, credits_ = self._documents(fee)
         return {
             **self._common(fee),
-            "left": self._day(fee.iused_left_at),
+            "left": self.env["iused.billing"]._day(fee.iused_left_at),
             "serial": "",
             "tracking": "",
             "shipped": 0,
@@ -132,7 +131,7 @@ class IusedStatement(models.AbstractModel):
         return {
             "reference": order.iused_reference,
             "order": order.name,
-            "ordered": self._day(order.iused_ordered_at or order.date_order),
+            "ordered": self.env["iused.billing"]._day(order.iused_ordered_at or order.date_order),
             "sku": line.product_id.default_code or "",
             "product": line.product_id.with_context(lang=self.env.lang).name,
             "price": line.price_reduce_taxexcl,
@@ -150,11 +149,6 @@ class IusedStatement(models.AbstractModel):
             ", ".join(about.move_id.filtered(lambda move, kind=kind: move.move_type == kind).mapped("display_name"))
             for kind in ("out_invoice", "out_refund")
         )
-
-    @api.model
-    def _day(self, moment):
-        """Return the day of a moment where the user is, or None."""
-        return utc.localize(moment).astimezone(self.env["iused.billing"]._zone()).date() if moment else None
 
     @api.model
     def _entries(self, rows):

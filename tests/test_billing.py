@@ -12,14 +12,20 @@ from odoo.tools import mute_logger
 from .common import IusedCase
 
 
-@tagged("post_install", "-at_install")
-class TestBilling(IusedCase):
+class BillingCase(IusedCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         cls.env["account.chart.template"].try_loading("nl", cls.company, install_demo=False)
         cls.tax = cls.company.account_sale_tax_id
         cls.phone = cls._make_phone("PHONE", 9, taxes_id=[Command.set(cls.tax.ids)])
+
+
+@tagged("post_install", "-at_install")
+class TestBilling(BillingCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
         cls.accountant = cls._new_user("accountant", "account.group_account_invoice")
         cls.billing = cls.env["iused.billing"].with_user(cls.accountant).with_company(cls.company)
 
@@ -215,13 +221,10 @@ class TestBilling(IusedCase):
 
 
 @tagged("post_install", "-at_install")
-class TestFees(IusedCase):
+class TestFees(BillingCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.env["account.chart.template"].try_loading("nl", cls.company, install_demo=False)
-        cls.tax = cls.company.account_sale_tax_id
-        cls.phone = cls._make_phone("PHONE", 9, taxes_id=[Command.set(cls.tax.ids)])
         cls.fee = cls.env["product.product"].create(
             {"name": "Levy", "type": "service", "taxes_id": [Command.set(cls.tax.ids)], "company_id": cls.company.id}
         )

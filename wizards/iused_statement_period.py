@@ -192,7 +192,7 @@ class IusedStatementPeriod(models.TransientModel):
         left = max(filter(None, order.order_line.mapped("iused_left_at")), default=None)
         if not left:
             return self.env._("Nothing of the order has left.")
-        return self.env._("The order left on %s.", format_date(self.env, self.env["iused.statement"]._day(left)))
+        return self.env._("The order left on %s.", format_date(self.env, self.env["iused.billing"]._day(left)))
 
 
 class IusedStatementDifference(models.TransientModel):
